@@ -1,0 +1,95 @@
+"""A case: findings that belong together, their process tree and timeline, and what people did with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from perilune.model.findings import Finding, Reason
+from perilune.model.rules import Level
+from perilune.model.tables import EventRef
+
+
+class Status(StrEnum):
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessNode:
+    """One process of a case's tree.
+
+    key     identifies the process on its host, over PID reuse
+    parent  the parent's key, or None at a root
+    event   the record of its start; None when it is known only because a child named it
+    depth   0 at a root
+    """
+
+    key: str
+    parent: str | None
+    depth: int
+    pid: int | None
+    name: str
+    path: str
+    command_line: str
+    user: str
+    time: datetime | None
+    event: EventRef | None
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One event of the case in words; `findings` are the ids of the findings on it."""
+
+    time: datetime | None
+    table: str
+    action: str
+    summary: str
+    event: EventRef
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a case's record, never changed once written. `who` is a person or `perilune`."""
+
+    number: int
+    at: datetime
+    who: str
+    kind: str
+    body: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Findings that one analyst should look at together.
+
+    id        `C-12` once stored, else empty
+    key       stable over runs: host and the process, or the hour, that the case hangs on
+    score     0 to 100; the sum of `reasons`, clipped
+    tree      the processes around the findings, depth first; `tree_cut` more were left out
+    timeline  oldest first; `timeline_cut` more were left out
+    """
+
+    key: str
+    title: str
+    host: str
+    users: tuple[str, ...]
+    level: Level
+    score: int
+    reasons: tuple[Reason, ...]
+    techniques: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    tree: tuple[ProcessNode, ...]
+    timeline: tuple[TimelineEntry, ...]
+    first: datetime | None
+    last: datetime | None
+    id: str = ""
+    status: Status = Status.NEW
+    tree_cut: int = 0
+    timeline_cut: int = 0
+    entries: tuple[Entry, ...] = field(default=())

@@ -1,0 +1,79 @@
+"""What a hunt found: one finding per rule and event, with the evidence and the reasons for its score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from perilune.model.rules import Evidence, Level
+from perilune.model.tables import EventRef
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One contribution to a score, in points (negative lowers), and why in plain words."""
+
+    points: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """A recognised legitimate use of an interpreter. It explains and lowers; it never removes a finding.
+
+    `lowers` is in points of the finding's score.
+    """
+
+    rule_id: str
+    title: str
+    lowers: int
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that held on an event.
+
+    id        stable: the same rule on the same event gives the same id in every run, whatever file it came in
+    row       the event's filled columns, by advanced-hunting name
+    process   the key of the process node that did it, where the event names one
+    score     0 to 100; the sum of `reasons`, clipped
+    """
+
+    id: str
+    rule_id: str
+    rule_title: str
+    rule_author: str
+    level: Level
+    techniques: tuple[str, ...]
+    event: EventRef
+    host: str
+    user: str
+    time: datetime | None
+    row: Mapping[str, object]
+    evidence: tuple[Evidence, ...]
+    score: int
+    reasons: tuple[Reason, ...]
+    context: tuple[Context, ...] = ()
+    process: str | None = None
+    rule_description: str = ""
+    rule_license: str = ""
+    rule_link: str = ""
+    rule_references: tuple[str, ...] = ()
+    rule_falsepositives: tuple[str, ...] = ()
+    rule_source: str = ""
+    tags: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """An interpreter's run that a known host of it explains and that no detection rule speaks of."""
+
+    context: Context
+    event: EventRef
+    host: str
+    user: str
+    time: datetime | None
+    image: str
+    command_line: str
