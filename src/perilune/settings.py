@@ -1,0 +1,88 @@
+"""The one reader of the environment and of the settings file.
+
+A setting comes from, in falling order: a command's option, the environment (`PERILUNE_STORE`), the file
+`perilune.toml` in the working folder, the user's `config.toml`, the built-in default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+from perilune.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What an installation may choose.
+
+    home   where Perilune keeps its own files; everything below is relative to it unless absolute
+    store  the case store: a file, or an SQLAlchemy URL
+    rules  folders of Sigma rules to load besides the pack
+    """
+
+    home: Path
+    store: str = "cases.db"
+    rules: tuple[str, ...] = ()
+
+    @property
+    def store_url(self) -> str:
+        if "://" in self.store:
+            return self.store
+        return f"sqlite:///{self.home / self.store}"
+
+    @property
+    def content(self) -> Path:
+        """The user's own rules, known hosts and suppressions, laid out as the packaged `content/` is."""
+        return self.home / "content"
+
+
+def load() -> Settings:
+    """The settings of this run."""
+    home = _home()
+    found: dict[str, object] = {}
+    for path in (home / "config.toml", Path("perilune.toml")):
+        found |= _from_file(path)
+    found |= _from_environment()
+    return _checked(Settings(home=home), found)
+
+
+def _home() -> Path:
+    if given := os.environ.get("PERILUNE_HOME"):
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_data_path  # imported late: most commands are given their files
+
+    return user_data_path("perilune", appauthor=False)
+
+
+def _from_file(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UsageError(f"cannot be read as settings: {error}", where=str(path)) from error
+
+
+def _from_environment() -> dict[str, object]:
+    found: dict[str, object] = {}
+    if store := os.environ.get("PERILUNE_STORE"):
+        found["store"] = store
+    if rules := os.environ.get("PERILUNE_RULES"):
+        found["rules"] = rules.split(os.pathsep)
+    return found
+
+
+def _checked(settings: Settings, found: dict[str, object]) -> Settings:
+    known = {f.name for f in fields(Settings)} - {"home"}
+    if unknown := sorted(set(found) - known):
+        raise UsageError(f"unknown setting {unknown[0]!r}", hint=f"known are: {', '.join(sorted(known))}")
+    store = found.get("store", settings.store)
+    rules = found.get("rules", settings.rules)
+    if not isinstance(store, str):
+        raise UsageError(f"setting 'store' must be text, not {store!r}")
+    if not isinstance(rules, list | tuple) or not all(isinstance(r, str) for r in rules):
+        raise UsageError(f"setting 'rules' must be a list of folders, not {rules!r}")
+    return replace(settings, store=store, rules=tuple(rules))
