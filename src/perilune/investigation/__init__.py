@@ -1,0 +1,1 @@
+"""Many events in, facts out: process trees, timelines, neighbours. Pure; never opens a script."""

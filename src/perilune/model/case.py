@@ -73,6 +73,7 @@ class Case:
     score     0 to 100; the sum of `reasons`, clipped
     tree      the processes around the findings, depth first; `tree_cut` more were left out
     timeline  oldest first; `timeline_cut` more were left out
+    repeats   by rule id, how many further matches were counted and not listed
     """
 
     key: str
@@ -92,4 +93,5 @@ class Case:
     status: Status = Status.NEW
     tree_cut: int = 0
     timeline_cut: int = 0
+    repeats: Mapping[str, int] = field(default_factory=dict)
     entries: tuple[Entry, ...] = field(default=())

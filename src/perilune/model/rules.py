@@ -2,7 +2,8 @@
 
 `Rule.scopes` pairs each table that the rule reads with a boolean tree over that table's columns. A tree is
 made of `And`, `Or`, `Not` and leaves; every leaf names its Sigma field (for people) and its column (for us).
-A leaf over a missing or null column is false, so its negation is true (Sigma 2.1, and `docs/reference/sigma.md`).
+A leaf over a missing or null column is false (but `Null`), so its negation is true (Sigma 2.1, and
+`docs/reference/sigma.md`). `And(())` is true and `Or(())` is false, as in arithmetic.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Field:
     """A Sigma field and the column that holds it.
 
     `column` is a column of the scope's table. With `key`, the value is that key of the JSON object in the
-    column (`AdditionalFields` of `XLogEvents`), as text.
+    column (`AdditionalFields`), as text, or that item of a list column (`XArguments`, `key` "0" being the first).
     """
 
     name: str
@@ -80,7 +81,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """A regular expression searched in the original value. `flags` is a subset of "ims"."""
+    """A regular expression (RE2) searched in the original value. `flags` is a subset of "ims"."""
 
     field: Field
     pattern: str
@@ -137,18 +138,26 @@ class SameRow:
 
 
 @dataclass(frozen=True, slots=True)
-class TimePart(Number):
-    """A numeric comparison with one part of a timestamp; `part` is minute, hour, day, week, month or year."""
+class TimePart:
+    """A numeric comparison with one part of a time in UTC: minute, hour, day, week (ISO), month or year."""
 
-    part: str = "hour"
+    field: Field
+    part: str
+    op: Compare
+    value: int | float
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """A pattern looked for in every text column of the row (Sigma's value without a field)."""
+    """A value without a field: it holds where any text of the row holds it.
+
+    The texts of a row are its text columns, but for those that say where the record came from, and the values
+    of the JSON object in `AdditionalFields`. Either `parts` (as in `Text`) or `pattern` (as in `Regex`) is given.
+    """
 
     parts: tuple[str | Wildcard, ...] = ()
     pattern: str | None = None
+    flags: str = ""
     cased: bool = False
 
 

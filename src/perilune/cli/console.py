@@ -1,0 +1,200 @@
+"""What the command line prints: tables for people on stdout, progress and notes on stderr.
+
+Colours only on a terminal and only without NO_COLOR; every text from a log goes through `visible` first, so
+that it can neither move the cursor nor colour the screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from perilune.model.case import Case, ProcessNode
+from perilune.model.findings import Explained, Finding
+from perilune.model.rules import Level, Role, Rule
+from perilune.model.sources import Reading, SourceReport
+from perilune.report.text import clock, reason_sentence, severity_mark, severity_word, shorten, visible, when
+from perilune.store.cases import Summary
+
+out = Console(highlight=False, soft_wrap=False)
+err = Console(stderr=True, highlight=False)
+
+STYLES = {
+    Level.CRITICAL: "bold red",
+    Level.HIGH: "red",
+    Level.MEDIUM: "yellow",
+    Level.LOW: "cyan",
+    Level.INFORMATIONAL: "dim",
+}
+COMMAND_SHOWN = 400
+
+
+def severity(level: Level) -> Text:
+    return Text(f"{severity_mark(level)} {severity_word(level)}", style=STYLES[level])
+
+
+def plain(text: str, limit: int = 200, style: str = "") -> Text:
+    """Text from a log, made harmless."""
+    return Text(visible(shorten(text, limit)), style=style)
+
+
+def queue(cases: Sequence[Summary]) -> Table:
+    """One line per case, most urgent first."""
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
+    for name, justify, wrap in (
+        ("Severity", "left", True), ("Score", "right", True), ("Case", "left", True),
+        ("What", "left", False), ("Host", "left", False), ("User", "left", False),
+        ("Technique", "left", True), ("Findings", "right", True), ("Last seen (UTC)", "left", True),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify, no_wrap=wrap)  # type: ignore[arg-type]
+    for case in cases:
+        table.add_row(
+            severity(case.level),
+            str(case.score),
+            case.id,
+            plain(case.title, 80),
+            plain(case.host, 60),
+            plain(_some(case.users), 60),
+            _some(case.techniques),
+            str(case.findings),
+            (case.last or "")[:16].replace("T", " "),
+        )
+    return table
+
+
+def rule_table(rules: Sequence[Rule]) -> Table:
+    """One line per rule, the most severe first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("Level", "Technique", "Title", "Author", "Tables"):
+        table.add_column(name, no_wrap=name in ("Level", "Technique"))
+    for rule in sorted(rules, key=lambda rule: (rule.role.value, -rule.level, rule.title), reverse=False):
+        level = severity(rule.level) if rule.role is Role.DETECTION else Text("known use", style="green")
+        tables = ", ".join(dict.fromkeys(scope.table for scope in rule.scopes))
+        table.add_row(level, _some(rule.techniques), plain(rule.title, 100), plain(rule.author, 60), tables)
+    return table
+
+
+def summary_of(case: Case) -> Summary:
+    """The queue's line for a case that was not stored."""
+    return Summary(
+        id=case.id or "-",
+        status=case.status,
+        level=case.level,
+        score=case.score,
+        title=case.title,
+        host=case.host,
+        users=case.users,
+        techniques=case.techniques,
+        findings=len(case.findings) + sum(case.repeats.values()),
+        first=case.first.isoformat() if case.first else None,
+        last=case.last.isoformat() if case.last else None,
+        updated="",
+    )
+
+
+def show_case(case: Case) -> None:
+    """A case on the terminal: why, the findings with their evidence, the tree, the timeline."""
+    head = Text.assemble(severity(case.level), f"  score {case.score}  ", (case.id, "bold"), "  ")
+    out.print(head.append(visible(case.title), style="bold"))
+    out.print(Text(visible(f"{case.host}  {_some(case.users)}  {' '.join(case.techniques)}  {case.status}")))
+    out.print(Text(f"{when(case.first)} to {when(case.last)}"), style="dim")
+    out.print()
+    out.print(plain(reason_sentence(case), 2000))
+    for reason in case.reasons:
+        out.print(Text(f"  {reason.points:+4}  ").append(visible(reason.text)))
+    _heading(f"Findings ({len(case.findings)})")
+    for finding in case.findings:
+        _show_finding(finding)
+    for rule_id, count in case.repeats.items():
+        out.print(Text(f"  and {count:,} more matches of rule {visible(rule_id)}, counted and not listed"))
+    _heading("Process tree")
+    for node in case.tree:
+        out.print(_tree_line(node), soft_wrap=True)
+    if case.tree_cut:
+        out.print(Text(f"  {case.tree_cut:,} more processes not shown"), style="dim")
+    _heading("Timeline (UTC)")
+    for entry in case.timeline:
+        mark = "●" if entry.findings else " "
+        line = Text(f" {mark} {clock(entry.time) if entry.time else 'unknown':12}  ", style="dim")
+        out.print(line.append(plain(entry.summary, COMMAND_SHOWN, "" if entry.findings else "dim")))
+    if case.timeline_cut:
+        out.print(Text(f"   {case.timeline_cut:,} more events not shown"), style="dim")
+
+
+def show_input(sources: Sequence[SourceReport]) -> None:
+    """What was read and what was not, on stderr: one line per file that was not read in full."""
+    for source in sources:
+        if source.reading is Reading.COMPLETE:
+            continue
+        faults = "; ".join(
+            f"{p.what}" + (f" ({p.count:,} times)" if p.count > 1 else "") + (f", first at {p.where}" if p.where else "")
+            for p in source.problems
+        )
+        err.print(Text(visible(f"{source.path}: {source.reading}: {faults or 'nothing could be read'}"), "yellow"))
+    err.print(Text(input_line(sources), style="dim"))
+
+
+def input_line(sources: Sequence[SourceReport]) -> str:
+    records = sum(source.records for source in sources)
+    rows = sum(sum(source.rows.values()) for source in sources)
+    skipped = sum(sum(source.skipped.values()) for source in sources)
+    incomplete = sum(source.reading is not Reading.COMPLETE for source in sources)
+    line = f"Read {len(sources):,} files, {records:,} records, {rows:,} rows"
+    if skipped:
+        line += f"; {skipped:,} records skipped (see --json)"
+    if incomplete:
+        line += f"; {incomplete:,} files not read in full"
+    return line + "."
+
+
+def show_explained(explained: Sequence[Explained]) -> None:
+    """Known hosts of an interpreter, each once with its count."""
+    if not explained:
+        return
+    counts: dict[str, int] = {}
+    for one in explained:
+        counts[one.context.title] = counts.get(one.context.title, 0) + 1
+    listed = ", ".join(f"{title} ×{count}" for title, count in sorted(counts.items()))
+    out.print(Text(visible(f"Explained as known uses: {listed}"), style="dim"))
+
+
+def _show_finding(finding: Finding) -> None:
+    line = Text("  ").append_text(severity(finding.level)).append(f"  {finding.score:3}  ")
+    out.print(line.append(visible(finding.rule_title), style="bold"))
+    author = f"by {finding.rule_author}" if finding.rule_author else "author unknown"
+    where = f"{finding.event.source} record {finding.event.record}"
+    out.print(Text(visible(f"       rule {finding.rule_id} {author}; {when(finding.time)}; {where}"), "dim"))
+    for piece in finding.evidence:
+        out.print(Text(f"       {piece.field} ", "dim").append(plain(piece.test, 160)).append(
+            plain(f"  in  {shorten(piece.value, COMMAND_SHOWN)}", COMMAND_SHOWN * 2, "dim")))  # fmt: skip
+    for reason in finding.reasons[1:]:
+        out.print(Text(visible(f"       {reason.points:+}  {reason.text}"), style="green"))
+
+
+def _tree_line(node: ProcessNode) -> Text:
+    mark = "▶ " if node.findings else "  "
+    line = Text("  " + "│ " * node.depth + mark, style="dim")
+    line.append(visible(node.name or node.path or "?"), style="bold red" if node.findings else "bold")
+    line.append(f" {node.pid if node.pid is not None else '?'} ", style="dim")
+    line.append(plain(node.command_line or node.path, COMMAND_SHOWN))
+    if node.event is None:
+        line.append("  (its start was not recorded)", style="dim italic")
+    return line
+
+
+def _heading(text: str) -> None:
+    out.print()
+    out.print(Text(text, style="bold underline"))
+
+
+def _some(names: Sequence[str], most: int = 2) -> str:
+    more = f" +{len(names) - most}" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def note(text: str) -> None:
+    err.print(escape(visible(text)))

@@ -1,0 +1,335 @@
+"""The case store: cases as append-only entries in SQLite (or PostgreSQL), with a summary row for the queue.
+
+The summary in `cases` can always be rebuilt from `entries`; nothing but `entries` is evidence. A case is found
+again by its findings, whose ids are the same in every run, so hunting the same logs twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from importlib.resources import as_file, files
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from perilune.errors import StoreError
+from perilune.model.case import Case, Entry, Status
+from perilune.model.rules import Level
+from perilune.store import schema
+from perilune.store.merge import merge
+
+
+class Outcome(StrEnum):
+    """What saving a case did."""
+
+    NEW = "new"
+    GROWN = "grown"  # findings were added to a case that was there
+    KNOWN = "known"  # every finding was there already
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A case's line in the queue."""
+
+    id: str
+    status: Status
+    level: Level
+    score: int
+    title: str
+    host: str
+    users: tuple[str, ...]
+    techniques: tuple[str, ...]
+    findings: int
+    first: str | None
+    last: str | None
+    updated: str
+
+
+class CaseStore:
+    """Opened with a URL; migrated on opening. Safe for several processes on one file."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        try:
+            self._engine = _engine(url)
+            with self._engine.begin() as connection:
+                _migrate(connection)
+        except (SQLAlchemyError, OSError) as error:
+            raise StoreError(
+                f"the case store cannot be opened: {_first_line(error)}",
+                where=_shown(url),
+                hint="set PERILUNE_STORE to a file that you may write, or use --no-store",
+            ) from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def save(self, case: Case, *, at: datetime, who: str = "perilune") -> tuple[Case, Outcome]:
+        """Stores what a hunt found, under the case that already holds some of it if there is one."""
+        with self._writing() as connection:
+            number = self._holder(connection, case)
+            if number is None:
+                return self._create(connection, case, at, who), Outcome.NEW
+            return self._grow(connection, number, case, at, who)
+
+    def append(self, case_id: str, kind: str, body: Mapping[str, object], *, at: datetime, who: str) -> None:
+        """Adds one entry to a case's record."""
+        with self._writing() as connection:
+            number = _number(case_id)
+            self._row(connection, number)
+            self._add_entry(connection, number, kind, body, at, who)
+
+    def load(self, case_id: str) -> Case:
+        """A case with all its entries."""
+        with self._engine.connect() as connection:
+            return self._load(connection, _number(case_id))
+
+    def queue(self, *, limit: int = 100, least: Level = Level.INFORMATIONAL) -> list[Summary]:
+        """The cases that matter most, first: by score, then the newest."""
+        table = schema.cases
+        query = (
+            sa.select(table)
+            .where(table.c.level >= int(least))
+            .order_by(table.c.score.desc(), table.c.number.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return [_summary(row) for row in connection.execute(query)]
+
+    def count(self) -> int:
+        with self._engine.connect() as connection:
+            return int(connection.execute(sa.select(sa.func.count()).select_from(schema.cases)).scalar_one())
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(
+                f"the case store cannot be written: {_first_line(error)}",
+                where=_shown(self._url),
+                hint="is the disk full, or the file read-only?",
+            ) from error
+
+    def _holder(self, connection: sa.Connection, case: Case) -> int | None:
+        """The stored case that shares the most findings with this one, else one that hangs on the same key."""
+        table = schema.findings
+        shared: Counter[int] = Counter()
+        ids = [finding.id for finding in case.findings]
+        for chunk in (ids[i : i + 500] for i in range(0, len(ids), 500)):
+            shared.update(
+                connection.execute(sa.select(table.c.case_number).where(table.c.id.in_(chunk))).scalars()
+            )
+        if shared:
+            return min(shared, key=lambda number: (-shared[number], number))
+        by_key = sa.select(schema.cases.c.number).where(schema.cases.c.key == case.key)
+        return connection.execute(by_key.order_by(schema.cases.c.number)).scalars().first()
+
+    def _create(self, connection: sa.Connection, case: Case, at: datetime, who: str) -> Case:
+        row = {"key": case.key, "status": case.status.value} | _summary_columns(case, at)
+        number = connection.execute(sa.insert(schema.cases).values(row)).inserted_primary_key[0]  # type: ignore[index]
+        self._add_entry(connection, number, "hunt", {"case": _plain(case)}, at, who)
+        self._claim(connection, number, [finding.id for finding in case.findings])
+        return replace(case, id=f"C-{number}")
+
+    def _grow(
+        self, connection: sa.Connection, number: int, case: Case, at: datetime, who: str
+    ) -> tuple[Case, Outcome]:
+        stored = self._load(connection, number)
+        held = {finding.id for finding in stored.findings}
+        fresh = [finding for finding in case.findings if finding.id not in held]
+        if not fresh:
+            return stored, Outcome.KNOWN
+        grown = merge(stored, case)
+        self._add_entry(
+            connection, number, "hunt", {"case": _plain(grown), "added": [f.id for f in fresh]}, at, who
+        )
+        self._claim(connection, number, [finding.id for finding in fresh])
+        values = _summary_columns(grown, at)
+        connection.execute(
+            sa.update(schema.cases).where(schema.cases.c.number == number).values(values)
+        )
+        return self._load(connection, number), Outcome.GROWN
+
+    def _claim(self, connection: sa.Connection, number: int, ids: Sequence[str]) -> None:
+        """Notes whose the findings are; one that another case holds stays there."""
+        table = schema.findings
+        known: set[str] = set()
+        for chunk in (ids[i : i + 500] for i in range(0, len(ids), 500)):
+            known.update(connection.execute(sa.select(table.c.id).where(table.c.id.in_(chunk))).scalars())
+        if rows := [{"id": i, "case_number": number} for i in dict.fromkeys(ids) if i not in known]:
+            connection.execute(sa.insert(table), rows)
+
+    def _add_entry(
+        self,
+        connection: sa.Connection,
+        number: int,
+        kind: str,
+        body: Mapping[str, object],
+        at: datetime,
+        who: str,
+    ) -> None:
+        table = schema.entries
+        last = connection.execute(
+            sa.select(sa.func.max(table.c.number)).where(table.c.case_number == number)
+        ).scalar()
+        connection.execute(
+            sa.insert(table).values(
+                case_number=number,
+                number=(last or 0) + 1,
+                at=at.isoformat(),
+                who=who,
+                kind=kind,
+                body=msgspec.json.encode(body).decode(),
+            )
+        )
+
+    def _load(self, connection: sa.Connection, number: int) -> Case:
+        summary = self._row(connection, number)
+        table = schema.entries
+        rows = connection.execute(
+            sa.select(table).where(table.c.case_number == number).order_by(table.c.number)
+        ).all()
+        entries = tuple(_entry(row) for row in rows)
+        snapshot = next(entry for entry in reversed(entries) if entry.kind == "hunt")
+        case = msgspec.convert(snapshot.body["case"], Case, strict=False)
+        return replace(
+            case,
+            id=f"C-{number}",
+            status=Status(summary.status),
+            entries=tuple(_without_snapshot(entry) for entry in entries),
+        )
+
+    def _row(self, connection: sa.Connection, number: int) -> sa.Row[tuple[object, ...]]:
+        row = connection.execute(sa.select(schema.cases).where(schema.cases.c.number == number)).first()
+        if row is None:
+            raise StoreError(f"there is no case C-{number}", hint="`perilune case list` shows what there is")
+        return row
+
+
+def _engine(url: str) -> sa.Engine:
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(url)
+    if parsed.database and parsed.database != ":memory:":
+        from pathlib import Path
+
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = sa.create_engine(url, connect_args={"timeout": 30, "autocommit": True})
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def _prepare_sqlite(connection: object, _: object) -> None:
+    cursor = connection.cursor()  # type: ignore[attr-defined]
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _migrate(connection: sa.Connection) -> None:
+    """Brings the store to the newest migration; refuses one that a newer Perilune wrote."""
+    found = _version(connection)
+    if found == schema.HEAD:
+        return
+    if found is not None and found > schema.HEAD:
+        raise StoreError(
+            f"the case store is at version {found}, this Perilune knows up to {schema.HEAD}",
+            hint="upgrade Perilune, or use another store",
+        )
+    from alembic import command  # imported late: needed once in a store's life
+    from alembic.config import Config
+
+    with as_file(files("perilune.store") / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _version(connection: sa.Connection) -> str | None:
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _plain(case: Case) -> object:
+    return msgspec.to_builtins(replace(case, id="", entries=()))
+
+
+def _summary_columns(case: Case, at: datetime) -> dict[str, object]:
+    return {
+        "level": int(case.level),
+        "score": case.score,
+        "title": case.title,
+        "host": case.host,
+        "users": "\n".join(case.users),
+        "techniques": " ".join(case.techniques),
+        "findings": len(case.findings),
+        "first": case.first.isoformat() if case.first else None,
+        "last": case.last.isoformat() if case.last else None,
+        "updated": at.isoformat(),
+    }
+
+
+def _summary(row: sa.Row[tuple[object, ...]]) -> Summary:
+    return Summary(
+        id=f"C-{row.number}",
+        status=Status(row.status),
+        level=Level(row.level),
+        score=row.score,
+        title=row.title,
+        host=row.host,
+        users=tuple(row.users.split("\n")) if row.users else (),
+        techniques=tuple(row.techniques.split()),
+        findings=row.findings,
+        first=row.first,
+        last=row.last,
+        updated=row.updated,
+    )
+
+
+def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
+    return Entry(
+        number=row.number,
+        at=datetime.fromisoformat(row.at),
+        who=row.who,
+        kind=row.kind,
+        body=msgspec.json.decode(row.body),
+    )
+
+
+def _without_snapshot(entry: Entry) -> Entry:
+    """The entry as its reader needs it: the whole case is already there."""
+    body = {name: value for name, value in entry.body.items() if name != "case"}
+    if entry.kind == "hunt":
+        snapshot = entry.body["case"]
+        count = len(snapshot.get("findings", ())) if isinstance(snapshot, dict) else 0
+        body["findings"] = len(body.pop("added", ())) or count  # type: ignore[arg-type]
+    return replace(entry, body=body)
+
+
+def _number(case_id: str) -> int:
+    digits = case_id.strip().upper().removeprefix("C-")
+    if not digits.isdecimal() or not digits.isascii() or len(digits) > 15:
+        raise StoreError(f"{case_id!r} is not a case", hint="cases look like C-12; see `perilune case list`")
+    return int(digits)
+
+
+def _shown(url: str) -> str:
+    return sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
+
+
+def _first_line(error: Exception) -> str:
+    origin = getattr(error, "orig", None) or error
+    return str(origin).splitlines()[0] if str(origin) else type(origin).__name__

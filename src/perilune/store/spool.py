@@ -1,0 +1,103 @@
+"""The rows of one run, so that an investigation can go back to them. In memory while they are few, else on disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from perilune.model.tables import TABLES, Table
+
+DEFAULT_BYTES = 192 * 1024 * 1024
+
+
+class Spool:
+    """Takes batches as they are read; gives back the rows of one host, or a whole table.
+
+    Batches beyond `memory_bytes` are written as Parquet into a temporary folder that goes with the spool.
+    """
+
+    def __init__(self, memory_bytes: int = DEFAULT_BYTES) -> None:
+        self._limit = memory_bytes
+        self._held: dict[str, list[pa.Table]] = defaultdict(list)
+        self._bytes = 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._files: dict[str, list[str]] = defaultdict(list)
+        self.rows: dict[str, int] = defaultdict(int)
+
+    def add(self, table: Table) -> None:
+        self._held[table.name].append(table.data)
+        self._bytes += table.data.nbytes
+        self.rows[table.name] += len(table)
+        if self._bytes > self._limit:
+            self._spill()
+
+    def table(self, name: str) -> Table:
+        """All rows of a table, in the order they were read."""
+        return self._collect(name, None, None)
+
+    def of_host(self, name: str, host: str | None, source: str, columns: Sequence[str] = ()) -> Table:
+        """One host's rows. Rows that name no host belong to their file: pass `host=None` and the file."""
+        held = pc.field("DeviceName") == host if host is not None else (
+            pc.field("DeviceName").is_null() & (pc.field("XSourceFile") == source)
+        )  # fmt: skip
+        return self._collect(name, held, columns or None)
+
+    def close(self) -> None:
+        self._held.clear()
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _spill(self) -> None:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="perilune-")
+        for name, batches in self._held.items():
+            path = Path(self._folder.name) / f"{name}-{len(self._files[name]):06}.parquet"
+            pq.write_table(_complete(name, batches), path, compression="zstd")
+            self._files[name].append(str(path))
+        self._held.clear()
+        self._bytes = 0
+
+    def _collect(self, name: str, held: ds.Expression | None, columns: Sequence[str] | None) -> Table:
+        found = [part for part in self._parts(name, held, columns) if part.num_rows]
+        if not found:
+            chosen = columns or TABLES[name].columns
+            schema = TABLES[name].arrow
+            return Table(name, pa.schema([schema.field(c) for c in chosen if c in schema.names]).empty_table())
+        return Table(name, _without_empty(pa.concat_tables(found, promote_options="default")))
+
+    def _parts(
+        self, name: str, held: ds.Expression | None, columns: Sequence[str] | None
+    ) -> Iterator[pa.Table]:
+        schema = TABLES[name].arrow
+        wanted = [c for c in columns if c in schema.names] if columns else None
+        if self._files[name]:
+            yield ds.dataset(self._files[name], schema=schema).to_table(columns=wanted, filter=held)
+        for batch in self._held[name]:
+            for needed in ("DeviceName", "XSourceFile"):
+                if needed not in batch.column_names:
+                    batch = batch.append_column(needed, pa.nulls(batch.num_rows, pa.string()))
+            part = batch.filter(held) if held is not None else batch
+            yield part.select([c for c in wanted if c in part.column_names]) if wanted else part
+
+
+def _complete(name: str, batches: list[pa.Table]) -> pa.Table:
+    """All batches with every column of the table, as a file needs them."""
+    data = pa.concat_tables(batches, promote_options="default")
+    schema = TABLES[name].arrow
+    arrays = [
+        data.column(f.name).cast(f.type) if f.name in data.column_names else pa.nulls(data.num_rows, f.type)
+        for f in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _without_empty(data: pa.Table) -> pa.Table:
+    return data.select([c for c in data.column_names if data.column(c).null_count < data.num_rows])

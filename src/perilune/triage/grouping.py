@@ -1,0 +1,67 @@
+"""Which findings are one case: those of one process tree, and those of one user close in time on one host."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from perilune.model.findings import Finding
+
+SAME_TREE = timedelta(hours=4)  # a tree that is silent for longer starts a new case
+SAME_HOST = timedelta(minutes=15)  # different trees, same host and user
+
+_NEVER = datetime(1, 1, 1, tzinfo=UTC)
+
+
+def group(findings: Sequence[Finding], anchors: Mapping[str, str]) -> list[list[Finding]]:
+    """Splits findings into cases.
+
+    Args:
+        findings: of any hosts, in any order.
+        anchors: by finding id, the process that the finding's story starts at; absent where unknown.
+
+    Returns:
+        One list per case, each oldest first, the cases in order of their first finding.
+    """
+    ordered = sorted(findings, key=_when)
+    leader = list(range(len(ordered)))
+    newest: dict[tuple[str, str, str], int] = {}
+    for index, finding in enumerate(ordered):
+        for neighbour, most in _neighbours(finding, anchors):
+            before = newest.get(neighbour)
+            if before is not None and _gap(ordered[before], finding) <= most:
+                leader[_find(leader, index)] = _find(leader, before)
+            newest[neighbour] = index
+    groups: dict[int, list[Finding]] = defaultdict(list)
+    for index, finding in enumerate(ordered):
+        groups[_find(leader, index)].append(finding)
+    return sorted(groups.values(), key=lambda case: _when(case[0]))
+
+
+def _neighbours(
+    finding: Finding, anchors: Mapping[str, str]
+) -> list[tuple[tuple[str, str, str], timedelta]]:
+    """What a finding may share with an earlier one, and how long before that one may be."""
+    host = finding.host.lower()
+    shared = [((host, "user", finding.user.lower()), SAME_HOST)]
+    if anchor := anchors.get(finding.id):
+        shared.append(((host, "tree", anchor), SAME_TREE))
+    return shared
+
+
+def _find(leader: list[int], index: int) -> int:
+    while leader[index] != index:
+        leader[index] = leader[leader[index]]
+        index = leader[index]
+    return index
+
+
+def _gap(earlier: Finding, later: Finding) -> timedelta:
+    if earlier.time is None or later.time is None:
+        return timedelta(0)
+    return later.time - earlier.time
+
+
+def _when(finding: Finding) -> tuple[datetime, str]:
+    return finding.time or _NEVER, finding.id
