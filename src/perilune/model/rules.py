@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import Enum, IntEnum, StrEnum
 
 from perilune.model.tables import EventRef
 
@@ -29,8 +29,11 @@ class Level(IntEnum):
         return self.name.lower()
 
 
-class Wildcard(StrEnum):
-    """The two special characters of a Sigma string: `?` is one code point, `*` any run, new lines included."""
+class Wildcard(Enum):
+    """The two special characters of a Sigma string: `?` is one code point, `*` any run, new lines included.
+
+    No `StrEnum`: a wildcard must not be equal to the literal that looks like it.
+    """
 
     ONE = "?"
     MANY = "*"
