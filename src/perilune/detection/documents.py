@@ -7,13 +7,13 @@ and 2,300 values) and far below what hurts.
 from __future__ import annotations
 
 import hashlib
-import io
 import re
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import yaml
 
@@ -129,8 +129,8 @@ def _tar(path: Path) -> Iterator[RuleFile]:
         yield RuleFile(str(path), fault=f"the archive is damaged: {error}")
 
 
-def _read(origin: str, stream: io.BufferedIOBase | object) -> RuleFile:
-    raw: bytes = stream.read(MAX_FILE + 1)  # type: ignore[attr-defined]
+def _read(origin: str, stream: IO[bytes]) -> RuleFile:
+    raw = stream.read(MAX_FILE + 1)
     if len(raw) > MAX_FILE:
         return RuleFile(origin, fault=f"larger than {MAX_FILE >> 20} MiB")
     try:
@@ -161,6 +161,8 @@ def _documents(file: RuleFile) -> Iterator[Document | RuleError]:
     try:
         while loader.check_node():
             node = loader.get_node()
+            if node is None:  # pragma: no cover  check_node said otherwise
+                return
             where = f"{file.origin}:{node.start_mark.line + 1}"
             try:
                 found = _document(file, node, where, loader)
@@ -233,7 +235,7 @@ def _within_depth(file: RuleFile) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1
+                line = event.start_mark.line + 1 if event.start_mark else 1
                 raise RuleError(f"nested deeper than {MAX_DEPTH} levels", where=f"{file.origin}:{line}")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

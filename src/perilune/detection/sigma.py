@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import re2
+import re2  # type: ignore[import-untyped]
 from sigma.conditions import ConditionAND, ConditionOR, SigmaCondition
 from sigma.exceptions import SigmaError
 from sigma.policy import SigmaPolicy

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
-import re2
+import re2  # type: ignore[import-untyped]
 
 from perilune.errors import RuleError
 
@@ -28,14 +28,15 @@ def _lower() -> Mapping[int, str]:
     """Arrow's lower-casing, code point by code point, so that both matchers fold exactly alike."""
     points = [p for p in range(_LAST_CASED) if not 0xD800 <= p < 0xE000]
     lowered = pc.utf8_lower(pa.array(map(chr, points), pa.string())).to_pylist()
-    return {point: low for point, low in zip(points, lowered, strict=True) if chr(point) != low}
+    pairs = zip(points, lowered, strict=True)
+    return {point: low for point, low in pairs if low is not None and chr(point) != low}
 
 
 def fold(text: str) -> str:
     """The text in lower case, each code point on its own.
 
     `str.lower` looks at a sigma's neighbours and makes two code points of İ, so that the lower case of a
-    value need not contain the lower case of its part. `K` (Kelvin) folds to `k`; `ſ`, `ẞ`, `ﬀ` do not fold.
+    value need not contain the lower case of its part. `K` (Kelvin) folds to `k`, İ to `i`; `ſ` and `ﬀ` do not fold.
     """
     return text.lower() if text.isascii() else text.translate(_lower())
 
