@@ -18,7 +18,7 @@ import orjson
 from perilune import readers
 from perilune.detection import matching, sigma
 from perilune.investigation import timeline, tree
-from perilune.model.case import Case
+from perilune.model.case import Case, ProcessNode, TimelineEntry
 from perilune.model.findings import Context, Explained, Finding
 from perilune.model.rules import Level, Match, Refusal, Role, Rule, RuleSet
 from perilune.model.sources import SourceReport
@@ -133,9 +133,7 @@ def hunt(
     )
 
 
-def load_rules(
-    paths: Iterable[str | Path] = (), *, pack: bool = True, content: Path | None = None
-) -> RuleSet:
+def load_rules(paths: Iterable[str | Path] = (), *, pack: bool = True, content: Path | None = None) -> RuleSet:
     """The pack, the user's own content, and the given rules; a rule given twice counts once."""
     found: list[RuleSet] = []
     if pack:
@@ -210,10 +208,7 @@ def investigate(
             placed.append(replace(finding, process=key))
             if key is not None:
                 anchors[finding.id] = tree.anchor(forest, key)
-    cases = [
-        _case(group, forests[group[0].host], anchors, spool, cut)
-        for group in grouping.group(placed, anchors)
-    ]
+    cases = [_case(group, forests[group[0].host], anchors, spool, cut) for group in grouping.group(placed, anchors)]
     cases.sort(key=lambda case: (-case.score, -len(case.findings), case.key))
     return tuple(cases), tuple(sorted(placed, key=lambda f: (-f.score, f.id)))
 
@@ -265,11 +260,11 @@ def _explained(hit: Hit) -> Explained:
 
 
 # What makes an event itself, whichever file or batch it was read from.
-_IDENTITY = (
-    "Timestamp DeviceName ActionType ProcessId ProcessUniqueId FolderPath ProcessCommandLine "
-    "InitiatingProcessId InitiatingProcessUniqueId RemoteIP RemotePort LocalPort RemoteUrl RegistryKey "
-    "RegistryValueName RegistryValueData XScriptId XQueryName XProvider XEventId AdditionalFields"
-).split()
+_IDENTITY = """
+    Timestamp DeviceName ActionType ProcessId ProcessUniqueId FolderPath ProcessCommandLine
+    InitiatingProcessId InitiatingProcessUniqueId RemoteIP RemotePort LocalPort RemoteUrl RegistryKey
+    RegistryValueName RegistryValueData XScriptId XQueryName XProvider XEventId AdditionalFields
+""".split()
 
 
 def finding_id(rule: Rule, table: str, row: Mapping[str, object]) -> str:
@@ -319,8 +314,8 @@ def _case(
 
 
 def _timeline(
-    group: Sequence[Finding], story: Sequence[tree.ProcessNode], spool: Spool
-) -> tuple[tuple[timeline.TimelineEntry, ...], int]:
+    group: Sequence[Finding], story: Sequence[ProcessNode], spool: Spool
+) -> tuple[tuple[TimelineEntry, ...], int]:
     marks: dict[EventRef, tuple[str, ...]] = {}
     for finding in group:
         marks[finding.event] = (*marks.get(finding.event, ()), finding.id)
@@ -335,7 +330,7 @@ def _timeline(
     )
 
 
-def _below(nodes: Sequence[tree.ProcessNode], anchors: set[str]) -> list[tree.ProcessNode]:
+def _below(nodes: Sequence[ProcessNode], anchors: set[str]) -> list[ProcessNode]:
     """The nodes of a depth-first tree that are an anchor or below one; all, where there is no anchor."""
     if not anchors:
         return list(nodes)

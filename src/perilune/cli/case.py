@@ -22,8 +22,13 @@ def case() -> None:
 
 
 @case.command("list")
-@click.option("--show", type=click.Choice(LEVELS), default="informational", show_default=True,
-              help="Only cases of this severity and above.")
+@click.option(
+    "--show",
+    type=click.Choice(LEVELS),
+    default="informational",
+    show_default=True,
+    help="Only cases of this severity and above.",
+)
 @click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with `cases`.")
 def list_cases(show: str, limit: int, as_json: bool) -> None:
@@ -67,8 +72,13 @@ def show_case(case_id: str, as_json: bool) -> None:
 
 @click.command(short_help="Write a case as one self-contained file.")
 @click.argument("case_id", metavar="CASE")
-@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True), required=True,
-              help="The file to write, or - for stdout. A name ending in .md gives Markdown.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    required=True,
+    help="The file to write, or - for stdout. A name ending in .md gives Markdown.",
+)
 @click.option("--format", "kind", type=click.Choice(["html", "markdown"]), help="Instead of by the file's name.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
 def report(case_id: str, output: Path, kind: str | None, force: bool) -> None:

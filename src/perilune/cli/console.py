@@ -131,7 +131,9 @@ def show_input(sources: Sequence[SourceReport]) -> None:
         if source.reading is Reading.COMPLETE:
             continue
         faults = "; ".join(
-            f"{p.what}" + (f" ({p.count:,} times)" if p.count > 1 else "") + (f", first at {p.where}" if p.where else "")
+            f"{p.what}"
+            + (f" ({p.count:,} times)" if p.count > 1 else "")
+            + (f", first at {p.where}" if p.where else "")
             for p in source.problems
         )
         err.print(Text(visible(f"{source.path}: {source.reading}: {faults or 'nothing could be read'}"), "yellow"))

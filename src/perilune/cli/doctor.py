@@ -13,7 +13,18 @@ from pathlib import Path
 
 import click
 
-LIBRARIES = ("pyarrow", "evtx", "pysigma", "sqlalchemy", "alembic", "jinja2", "msgspec", "orjson", "rich", "click")
+LIBRARIES = (
+    "pyarrow",
+    "evtx",
+    "pysigma",
+    "sqlalchemy",
+    "alembic",
+    "jinja2",
+    "msgspec",
+    "orjson",
+    "rich",
+    "click",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,15 +27,36 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 @click.command(short_help="Read logs and list the cases found in them.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--demo", is_flag=True, help="Hunt over the sample logs that come with Perilune.")
-@click.option("--rules", "-r", "rule_paths", multiple=True, type=click.Path(path_type=Path, exists=True),
-              help="A file or folder of Sigma rules to use besides the pack (repeatable).")
+@click.option(
+    "--rules",
+    "-r",
+    "rule_paths",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A file or folder of Sigma rules to use besides the pack (repeatable).",
+)
 @click.option("--no-pack", is_flag=True, help="Use only the rules given with --rules.")
-@click.option("--level", type=click.Choice(LEVELS), default="informational", show_default=True,
-              help="Use only rules of this level and above.")
-@click.option("--show", type=click.Choice(LEVELS), default="low", show_default=True,
-              help="List only cases of this severity and above.")
-@click.option("--fail-on", type=click.Choice(LEVELS), default="low", show_default=True,
-              help="Exit with 1 when a finding's rule has this level or above.")
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS),
+    default="informational",
+    show_default=True,
+    help="Use only rules of this level and above.",
+)
+@click.option(
+    "--show",
+    type=click.Choice(LEVELS),
+    default="low",
+    show_default=True,
+    help="List only cases of this severity and above.",
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(LEVELS),
+    default="low",
+    show_default=True,
+    help="Exit with 1 when a finding's rule has this level or above.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print JSON lines, each with its type.")
 @click.option("--store/--no-store", "keep", default=True, help="Whether to keep the cases.  [default: keep]")
@@ -124,8 +145,7 @@ def _print(found: Hunt, cases: tuple[Case, ...], least: Level, *, kept: bool) ->
     console.show_explained(found.explained)
     if shown and kept:
         console.out.print(
-            f"\nNext: perilune case show {shown[0].id}   or   "
-            f"perilune report {shown[0].id} -o {shown[0].id}.html",
+            f"\nNext: perilune case show {shown[0].id}   or   perilune report {shown[0].id} -o {shown[0].id}.html",
             style="dim",
         )
 

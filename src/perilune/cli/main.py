@@ -82,7 +82,7 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         _say("stopped")
         code = 130
-    except Exception as error:  # noqa: BLE001 - the last door: a fault of ours, said as such
+    except Exception as error:
         if os.environ.get("PERILUNE_TRACEBACK"):
             raise
         _say(

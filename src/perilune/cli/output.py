@@ -73,8 +73,7 @@ def case_object(case: Case, *, whole: bool) -> Plain:
         "timeline": [_entry(entry) for entry in case.timeline],
         "timeline_cut": case.timeline_cut,
         "entries": [
-            {"number": e.number, "at": e.at, "who": e.who, "kind": e.kind, "body": e.body}
-            for e in case.entries
+            {"number": e.number, "at": e.at, "who": e.who, "kind": e.kind, "body": e.body} for e in case.entries
         ],
     }
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from perilune.model.case import TimelineEntry
-from perilune.model.tables import EventRef, Table
+from perilune.model.tables import TIME, EventRef, Table
 
 Row = Mapping[str, object]
 
@@ -38,8 +38,7 @@ def build(
     entries: list[TimelineEntry] = []
     for table in tables:
         chosen = _of_processes(_within(table, between), unique, pids)
-        for index in range(len(chosen)):
-            entries.append(_entry(chosen, index, findings))
+        entries.extend(_entry(chosen, index, findings) for index in range(len(chosen)))
     entries.sort(key=_when)
     if len(entries) <= limit:
         return tuple(entries), 0
@@ -55,21 +54,21 @@ def _when(entry: TimelineEntry) -> tuple[datetime, str, int]:
 def _within(table: Table, between: tuple[datetime, datetime] | None) -> Table:
     if between is None or not table.has("Timestamp"):
         return table
-    time = table.column("Timestamp")
-    inside = pc.and_(pc.greater_equal(time, between[0]), pc.less_equal(time, between[1]))
+    time = pc.field("Timestamp")
+    inside = (time >= pa.scalar(between[0], TIME)) & (time <= pa.scalar(between[1], TIME))
     return Table(table.name, table.data.filter(inside))
 
 
 def _of_processes(table: Table, unique: Collection[str], pids: Collection[int]) -> Table:
-    mask = pa.chunked_array([pa.array([False] * len(table))])
+    ids, numbers = pa.array(sorted(unique), pa.string()), pa.array(sorted(pids), pa.int64())
+    held = pc.scalar(False)
     for column in ("ProcessUniqueId", "InitiatingProcessUniqueId"):
         if table.has(column):
-            held = pc.is_in(pc.utf8_lower(table.column(column)), pa.array(sorted(unique), pa.string()))
-            mask = pc.or_(mask, held)
+            held = held | pc.utf8_lower(pc.field(column)).isin(ids)
     for column in ("ProcessId", "InitiatingProcessId"):
-        if table.has(column) and pids:
-            mask = pc.or_(mask, pc.is_in(table.column(column), pa.array(sorted(pids), pa.int64())))
-    return Table(table.name, table.data.filter(mask))
+        if table.has(column):
+            held = held | pc.field(column).isin(numbers)
+    return Table(table.name, table.data.filter(held))
 
 
 def _entry(table: Table, index: int, findings: Mapping[EventRef, tuple[str, ...]]) -> TimelineEntry:
@@ -101,9 +100,7 @@ def _actor(row: Row) -> str:
 def _words_process(row: Row) -> str:
     name = row.get("FileName") or row.get("FolderPath") or "a process"
     command = row.get("ProcessCommandLine")
-    return f"{_actor(row)} starts {name} {row.get('ProcessId', '')}".rstrip() + (
-        f": {command}" if command else ""
-    )
+    return f"{_actor(row)} starts {name} {row.get('ProcessId', '')}".rstrip() + (f": {command}" if command else "")
 
 
 def _words_network(row: Row) -> str:
@@ -150,9 +147,7 @@ def _words_script(row: Row) -> str:
 def _words_other(row: Row) -> str:
     if row.get("XQueryName"):
         return f"{_actor(row)} asks for the name {row['XQueryName']}"
-    what = row.get("ActionType") or " ".join(
-        str(row[c]) for c in ("XProvider", "XEventId") if row.get(c) is not None
-    )
+    what = row.get("ActionType") or " ".join(str(row[c]) for c in ("XProvider", "XEventId") if row.get(c) is not None)
     return f"{_actor(row)}: {what}" if row.get("InitiatingProcessId") is not None else str(what)
 
 

@@ -17,12 +17,12 @@ from datetime import UTC, datetime
 from perilune.model.case import ProcessNode
 from perilune.model.tables import EventRef, Table
 
-COLUMNS = (
-    "Timestamp ProcessCreationTime ProcessId ProcessUniqueId FileName FolderPath ProcessCommandLine XUser "
-    "AccountName InitiatingProcessId InitiatingProcessUniqueId InitiatingProcessCreationTime "
-    "InitiatingProcessFileName InitiatingProcessFolderPath InitiatingProcessCommandLine "
-    "InitiatingProcessAccountName XInitiatingProcessUser XPlatform XSourceFile XSourceRecord"
-).split()
+COLUMNS = """
+    Timestamp ProcessCreationTime ProcessId ProcessUniqueId FileName FolderPath ProcessCommandLine XUser
+    AccountName InitiatingProcessId InitiatingProcessUniqueId InitiatingProcessCreationTime
+    InitiatingProcessFileName InitiatingProcessFolderPath InitiatingProcessCommandLine
+    InitiatingProcessAccountName XInitiatingProcessUser XPlatform XSourceFile XSourceRecord
+""".split()
 
 MAX_DEPTH = 64  # ancestors followed; a longer chain is a fault of the log or of an attacker
 _NO_ID = "{00000000-0000-0000-0000-000000000000}"
@@ -77,10 +77,12 @@ class Forest:
 
 # What starts unrelated things: a tree is cut below these, so that two intrusions do not become one case.
 SESSION_ROOTS = frozenset(
-    """init systemd launchd cron crond atd sshd login gdm-session-worker sddm containerd-shim
-    containerd-shim-runc-v2 dockerd supervisord runsvdir s6-svscan tini dumb-init
-    system smss.exe wininit.exe winlogon.exe services.exe svchost.exe userinit.exe explorer.exe
-    taskeng.exe taskhostw.exe sihost.exe runtimebroker.exe wmiprvse.exe""".split()
+    """
+    init systemd launchd cron crond atd sshd login gdm-session-worker sddm containerd-shim
+    containerd-shim-runc-v2 dockerd supervisord runsvdir s6-svscan tini dumb-init system smss.exe
+    wininit.exe winlogon.exe services.exe svchost.exe userinit.exe explorer.exe taskeng.exe taskhostw.exe
+    sihost.exe runtimebroker.exe wmiprvse.exe
+""".split()
 )
 
 
@@ -98,10 +100,10 @@ def grow(processes: Table, others: Iterable[Row] = ()) -> Forest:
     """The forest of one host's process starts, with processes that other events' rows only name as stubs."""
     forest = Forest()
     rows = sorted(_rows(processes), key=lambda row: _moment(row) or _NEVER)
-    for row in rows:
-        _plant(forest, row)
-    for row in others:
-        _stub_actor(forest, row)
+    for start in rows:
+        _plant(forest, start)
+    for other in others:
+        _stub_actor(forest, other)
     _link(forest, rows)
     return forest
 
@@ -148,9 +150,7 @@ def _plant(forest: Forest, row: Row) -> None:
         command_line=_text(row.get("ProcessCommandLine")),
         user=_text(row.get("XUser") or row.get("AccountName")),
         time=time,
-        event=EventRef(
-            "DeviceProcessEvents", _text(row.get("XSourceFile")), _pid(row.get("XSourceRecord")) or 0
-        ),
+        event=EventRef("DeviceProcessEvents", _text(row.get("XSourceFile")), _pid(row.get("XSourceRecord")) or 0),
     )
     if pid is not None:
         forest.starts[_pid(pid)].append((time or _NEVER, key))
@@ -158,15 +158,11 @@ def _plant(forest: Forest, row: Row) -> None:
 
 def _link(forest: Forest, rows: Sequence[Row]) -> None:
     """Finds each planted node's parent, adding a stub where no record describes it."""
-    parents: dict[tuple[str, int], Row] = {}
-    for row in rows:
-        parents[(_text(row.get("XSourceFile")), _pid(row.get("XSourceRecord")))] = row
+    starts = {(_text(row.get("XSourceFile")), _pid(row.get("XSourceRecord"))): row for row in rows}
     for key, node in list(forest.nodes.items()):
-        if node.event is None:
+        if node.event is None or (node.event.source, node.event.record) not in starts:
             continue
-        row = parents.get((node.event.source, node.event.record))
-        if row is None:
-            continue
+        row = starts[node.event.source, node.event.record]
         parent = _parent_key(forest, node, row)
         if parent is not None and parent != key:
             forest.nodes[key] = replace(node, parent=parent)

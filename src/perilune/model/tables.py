@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 
@@ -28,10 +29,10 @@ def _columns(kind: pa.DataType, names: str) -> dict[str, pa.DataType]:
     return dict.fromkeys(names.split(), kind)
 
 
-_VERSION_INFO = (
-    "VersionInfoCompanyName VersionInfoProductName VersionInfoProductVersion "
-    "VersionInfoInternalFileName VersionInfoOriginalFileName VersionInfoFileDescription"
-).split()
+_VERSION_INFO = """
+    VersionInfoCompanyName VersionInfoProductName VersionInfoProductVersion VersionInfoInternalFileName
+    VersionInfoOriginalFileName VersionInfoFileDescription
+""".split()
 _PROCESS_VERSION = " ".join("Process" + name for name in _VERSION_INFO)
 _INITIATING_VERSION = " ".join("InitiatingProcess" + name for name in _VERSION_INFO)
 
@@ -186,11 +187,12 @@ class Table:
     def has(self, column: str) -> bool:
         return column in self.data.column_names
 
-    def column(self, name: str) -> pa.ChunkedArray:
+    def column(self, name: str) -> pa.ChunkedArray[Any]:
         """The column's values, or nulls of its declared type where the source does not carry it."""
         if self.has(name):
             return self.data.column(name)
-        return pa.chunked_array([pa.nulls(len(self), COLUMNS[name])])
+        nulls: pa.Array[Any] = pa.array([None] * len(self), COLUMNS[name])
+        return pa.chunked_array([nulls], COLUMNS[name])
 
     def values(self, name: str) -> list[object]:
         return self.column(name).to_pylist()
@@ -200,8 +202,8 @@ class Table:
         values = self.data.slice(index, 1).to_pylist()[0]
         return {name: value for name, value in values.items() if value is not None}
 
-    def take(self, indices: Sequence[int] | pa.Array) -> Table:
-        return Table(self.name, self.data.take(indices))
+    def take(self, indices: Sequence[int]) -> Table:
+        return Table(self.name, self.data.take(list(indices)))
 
     def ref(self, index: int) -> EventRef:
         row = self.data.select([c for c in ("XSourceFile", "XSourceRecord") if self.has(c)]).slice(index, 1)

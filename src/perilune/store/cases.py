@@ -6,6 +6,7 @@ again by its findings, whose ids are the same in every run, so hunting the same 
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -59,6 +60,7 @@ class CaseStore:
         try:
             self._engine = _engine(url)
             with self._engine.begin() as connection:
+                _lock(connection)
                 _migrate(connection)
         except (SQLAlchemyError, OSError) as error:
             raise StoreError(
@@ -110,6 +112,7 @@ class CaseStore:
     def _writing(self) -> Iterator[sa.Connection]:
         try:
             with self._engine.begin() as connection:
+                _lock(connection)
                 yield connection
         except SQLAlchemyError as error:
             raise StoreError(
@@ -124,9 +127,7 @@ class CaseStore:
         shared: Counter[int] = Counter()
         ids = [finding.id for finding in case.findings]
         for chunk in (ids[i : i + 500] for i in range(0, len(ids), 500)):
-            shared.update(
-                connection.execute(sa.select(table.c.case_number).where(table.c.id.in_(chunk))).scalars()
-            )
+            shared.update(connection.execute(sa.select(table.c.case_number).where(table.c.id.in_(chunk))).scalars())
         if shared:
             return min(shared, key=lambda number: (-shared[number], number))
         by_key = sa.select(schema.cases.c.number).where(schema.cases.c.key == case.key)
@@ -139,23 +140,17 @@ class CaseStore:
         self._claim(connection, number, [finding.id for finding in case.findings])
         return replace(case, id=f"C-{number}")
 
-    def _grow(
-        self, connection: sa.Connection, number: int, case: Case, at: datetime, who: str
-    ) -> tuple[Case, Outcome]:
+    def _grow(self, connection: sa.Connection, number: int, case: Case, at: datetime, who: str) -> tuple[Case, Outcome]:
         stored = self._load(connection, number)
         held = {finding.id for finding in stored.findings}
         fresh = [finding for finding in case.findings if finding.id not in held]
         if not fresh:
             return stored, Outcome.KNOWN
         grown = merge(stored, case)
-        self._add_entry(
-            connection, number, "hunt", {"case": _plain(grown), "added": [f.id for f in fresh]}, at, who
-        )
+        self._add_entry(connection, number, "hunt", {"case": _plain(grown), "added": [f.id for f in fresh]}, at, who)
         self._claim(connection, number, [finding.id for finding in fresh])
         values = _summary_columns(grown, at)
-        connection.execute(
-            sa.update(schema.cases).where(schema.cases.c.number == number).values(values)
-        )
+        connection.execute(sa.update(schema.cases).where(schema.cases.c.number == number).values(values))
         return self._load(connection, number), Outcome.GROWN
 
     def _claim(self, connection: sa.Connection, number: int, ids: Sequence[str]) -> None:
@@ -177,9 +172,7 @@ class CaseStore:
         who: str,
     ) -> None:
         table = schema.entries
-        last = connection.execute(
-            sa.select(sa.func.max(table.c.number)).where(table.c.case_number == number)
-        ).scalar()
+        last = connection.execute(sa.select(sa.func.max(table.c.number)).where(table.c.case_number == number)).scalar()
         connection.execute(
             sa.insert(table).values(
                 case_number=number,
@@ -194,9 +187,7 @@ class CaseStore:
     def _load(self, connection: sa.Connection, number: int) -> Case:
         summary = self._row(connection, number)
         table = schema.entries
-        rows = connection.execute(
-            sa.select(table).where(table.c.case_number == number).order_by(table.c.number)
-        ).all()
+        rows = connection.execute(sa.select(table).where(table.c.case_number == number).order_by(table.c.number)).all()
         entries = tuple(_entry(row) for row in rows)
         snapshot = next(entry for entry in reversed(entries) if entry.kind == "hunt")
         case = msgspec.convert(snapshot.body["case"], Case, strict=False)
@@ -222,14 +213,20 @@ def _engine(url: str) -> sa.Engine:
         from pathlib import Path
 
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = sa.create_engine(url, connect_args={"timeout": 30, "autocommit": True})
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
     sa.event.listen(engine, "connect", _prepare_sqlite)
-    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 
-def _prepare_sqlite(connection: object, _: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
+def _lock(connection: sa.Connection) -> None:
+    """Takes SQLite's write lock at once, so that two writers wait for each other instead of failing half-way."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+    connection.isolation_level = None  # transactions begin where we say, not at the first write
+    cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.execute("PRAGMA foreign_keys=ON")

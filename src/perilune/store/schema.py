@@ -30,7 +30,7 @@ cases = sa.Table(
 entries = sa.Table(
     "entries",
     metadata,
-    sa.Column("case_number", sa.ForeignKey("cases.number"), primary_key=True),
+    sa.Column("case_number", sa.Integer, sa.ForeignKey("cases.number"), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("at", sa.Text, nullable=False),
     sa.Column("who", sa.Text, nullable=False),
@@ -42,5 +42,5 @@ findings = sa.Table(
     "findings",
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("case_number", sa.ForeignKey("cases.number"), nullable=False, index=True),
+    sa.Column("case_number", sa.Integer, sa.ForeignKey("cases.number"), nullable=False, index=True),
 )

@@ -73,9 +73,7 @@ class Spool:
             return Table(name, pa.schema([schema.field(c) for c in chosen if c in schema.names]).empty_table())
         return Table(name, _without_empty(pa.concat_tables(found, promote_options="default")))
 
-    def _parts(
-        self, name: str, held: ds.Expression | None, columns: Sequence[str] | None
-    ) -> Iterator[pa.Table]:
+    def _parts(self, name: str, held: ds.Expression | None, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         schema = TABLES[name].arrow
         wanted = [c for c in columns if c in schema.names] if columns else None
         if self._files[name]:

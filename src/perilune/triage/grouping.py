@@ -39,9 +39,7 @@ def group(findings: Sequence[Finding], anchors: Mapping[str, str]) -> list[list[
     return sorted(groups.values(), key=lambda case: _when(case[0]))
 
 
-def _neighbours(
-    finding: Finding, anchors: Mapping[str, str]
-) -> list[tuple[tuple[str, str, str], timedelta]]:
+def _neighbours(finding: Finding, anchors: Mapping[str, str]) -> list[tuple[tuple[str, str, str], timedelta]]:
     """What a finding may share with an earlier one, and how long before that one may be."""
     host = finding.host.lower()
     shared = [((host, "user", finding.user.lower()), SAME_HOST)]

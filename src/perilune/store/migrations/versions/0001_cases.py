@@ -27,7 +27,7 @@ def upgrade() -> None:
     op.create_index("cases_by_score", "cases", ["score", "number"])
     op.create_table(
         "entries",
-        sa.Column("case_number", sa.ForeignKey("cases.number"), primary_key=True),
+        sa.Column("case_number", sa.Integer, sa.ForeignKey("cases.number"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("at", sa.Text, nullable=False),
         sa.Column("who", sa.Text, nullable=False),
@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "findings",
         sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("case_number", sa.ForeignKey("cases.number"), nullable=False, index=True),
+        sa.Column("case_number", sa.Integer, sa.ForeignKey("cases.number"), nullable=False, index=True),
     )
     _forbid_changes("entries")
 

@@ -1,0 +1,28 @@
+import pytest
+
+from perilune.store.spool import Spool
+from tests.build import process, table
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 30])
+def test_rows_come_back_by_host_from_memory_and_from_disk(memory: int) -> None:
+    spool = Spool(memory)
+    one = process(1, 0, "/a", DeviceName="one", ProcessCommandLine="a")
+    two = process(2, 0, "/b", DeviceName="two")
+    none = process(3, 0, "/c")
+    spool.add(table("DeviceProcessEvents", one, two))
+    spool.add(table("DeviceProcessEvents", one, source="second.log"))
+    spool.add(table("DeviceProcessEvents", none, source="third.log"))
+    assert spool.table("DeviceProcessEvents").values("ProcessId") == [1, 2, 1, 3]
+    assert spool.of_host("DeviceProcessEvents", "one", "").values("ProcessId") == [1, 1]
+    assert spool.of_host("DeviceProcessEvents", None, "third.log").values("ProcessId") == [3]
+    assert len(spool.of_host("DeviceProcessEvents", None, "other.log")) == 0
+    chosen = spool.of_host("DeviceProcessEvents", "two", "", ["ProcessId", "FolderPath"])
+    assert chosen.data.to_pylist() == [{"ProcessId": 2, "FolderPath": "/b"}]
+    spool.close()
+
+
+def test_a_table_that_nothing_filled_is_empty() -> None:
+    spool = Spool()
+    assert len(spool.table("DeviceFileEvents")) == 0
+    assert spool.of_host("DeviceFileEvents", "x", "", ["FolderPath"]).values("FolderPath") == []
