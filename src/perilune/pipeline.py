@@ -1,62 +1,28 @@
 """The story, one function per arrow: files -> tables -> matches -> findings -> cases.
 
-Each room takes a value and returns a new one; only this file knows them all. Read `hunt` downwards.
+Each room takes a value and returns a new one. Read `hunt` downwards.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
-import orjson
-
 from perilune import readers
+from perilune.casework import investigate
 from perilune.detection import matching, sigma
-from perilune.investigation import timeline, tree
-from perilune.model.case import Case, ProcessNode, TimelineEntry
-from perilune.model.findings import Context, Explained, Finding
-from perilune.model.rules import Level, Match, Refusal, Role, Rule, RuleSet
+from perilune.errors import UsageError
+from perilune.judging import Hits, judge
+from perilune.model.case import Case
+from perilune.model.findings import Explained, Finding
+from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet
 from perilune.model.sources import SourceReport
 from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
-from perilune.triage import grouping, verdict
-
-MAX_MATCHES_PER_RULE = 2_000  # listed per rule and run; further ones are counted and said
-MAX_TREE = 200
-MAX_TIMELINE = 300
-AROUND = timedelta(hours=1)  # how far around its findings a case's timeline looks
 
 Progress = Callable[[SourceReport], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A match and the row it stands on."""
-
-    match: Match
-    row: Mapping[str, object]
-
-
-@dataclass(slots=True)
-class Hits:
-    """The matches of a run: all counted, and at most `MAX_MATCHES_PER_RULE` of each rule kept."""
-
-    kept: list[Hit] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def room(self, rule: Rule) -> bool:
-        return self.counts[rule.id] < MAX_MATCHES_PER_RULE
-
-    @property
-    def cut(self) -> dict[str, int]:
-        """By rule id, how many matches were counted and not kept."""
-        most = MAX_MATCHES_PER_RULE
-        return {rule: count - most for rule, count in self.counts.items() if count > most}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +30,7 @@ class Hunt:
     """What a hunt found and what it could see.
 
     cases      most urgent first
-    findings   every finding, also those outside the listed cases' limits
+    findings   heaviest first
     explained  runs of an interpreter that a known host explains
     sources    what each file gave
     refused    rules that could not be evaluated, and why
@@ -110,25 +76,24 @@ def hunt(
     ruleset = select(load_rules(rules, pack=pack, content=content), least)
     sources: list[SourceReport] = []
     spool = Spool()
-    hits = Hits()
+    hits = Hits(ruleset.rules)
     for item in readers.read([Path(p) for p in paths], limits or readers.Limits()):
         if isinstance(item, SourceReport):
             sources.append(item)
             if progress is not None:
                 progress(item)
             continue
-        spool.add(item)
-        detect(ruleset, item, hits)
-    findings, explained = judge(hits.kept)
-    cases, findings = investigate(findings, spool, hits.cut)
+        hits.add(item, spool.add(item), matching.match(ruleset, item))
+    judged = judge(hits, spool)
+    cases, findings = investigate(judged.findings, spool, judged.cut)
     return Hunt(
         cases=cases,
         findings=findings,
-        explained=explained,
+        explained=judged.explained,
         sources=tuple(sources),
         rules=sum(rule.role is Role.DETECTION for rule in ruleset.rules),
         refused=ruleset.refused,
-        cut=hits.cut,
+        cut=judged.cut,
         spool=spool,
     )
 
@@ -154,237 +119,52 @@ def select(ruleset: RuleSet, least: Level) -> RuleSet:
     return RuleSet(tuple(chosen), ruleset.refused)
 
 
-def detect(ruleset: RuleSet, table: Table, hits: Hits) -> None:
-    """Matches every rule over a batch and keeps what it hit."""
-    rows: dict[int, dict[str, object]] = {}
-    for rule, index in matching.match(ruleset, table):
-        room = hits.room(rule)
-        hits.counts[rule.id] += 1
-        if not room:
-            continue
-        if index not in rows:
-            rows[index] = table.row(index)
-        row = rows[index]
-        match = Match(rule, table.ref(index), matching.evidence(rule, table.name, row))
-        hits.kept.append(Hit(match, row))
+@dataclass(frozen=True, slots=True)
+class RuleOnEvent:
+    """Why a rule does or does not hold on one event."""
+
+    rule: Rule
+    event: EventRef
+    why: matching.Explanation
 
 
-def judge(hits: Sequence[Hit]) -> tuple[tuple[Finding, ...], tuple[Explained, ...]]:
-    """Weighs each match with the known uses recognised on the same event.
+def explain(
+    rule: str, events: Path, *, content: Path | None = None, record: int | None = None, limit: int = 5
+) -> list[RuleOnEvent]:
+    """Tries one rule on a log's events, test by test; events that it holds on come first.
 
-    An event that only a known use speaks of is explained, not a finding.
+    Args:
+        rule: an id or a title of the pack or of the user's content, or a Sigma file.
+        events: a log of any supported format.
+        record: only the event at this record number.
+        limit: at most so many events.
     """
-    contexts: dict[EventRef, list[Context]] = defaultdict(list)
-    accused: set[EventRef] = set()
-    for hit in hits:
-        if hit.match.rule.role is Role.CONTEXT:
-            contexts[hit.match.event].append(_context(hit.match))
-        else:
-            accused.add(hit.match.event)
-    findings: dict[str, Finding] = {}
-    explained: dict[EventRef, Explained] = {}
-    for hit in hits:
-        event = hit.match.event
-        if hit.match.rule.role is Role.DETECTION:
-            finding = _finding(hit, contexts[event])
-            findings.setdefault(finding.id, finding)
-        elif event not in accused:
-            explained.setdefault(event, _explained(hit))
-    return tuple(findings.values()), tuple(explained.values())
+    wanted = _named_rules(rule, content)
+    held: list[RuleOnEvent] = []
+    not_held: list[RuleOnEvent] = []
+    for item in readers.read([events], readers.Limits()):
+        if isinstance(item, SourceReport):
+            continue
+        for index, row in enumerate(item.data.to_pylist()):
+            if len(held) >= limit or (record is not None and row.get("XSourceRecord") != record):
+                continue
+            for one in wanted:
+                if any(scope.table == item.name for scope in one.scopes):
+                    why = matching.explain(one, item.name, row)
+                    chosen = held if why.held else not_held
+                    if len(chosen) < limit:
+                        chosen.append(RuleOnEvent(one, item.ref(index), why))
+    return [*held, *not_held][:limit]
 
 
-def investigate(
-    findings: Sequence[Finding], spool: Spool, cut: Mapping[str, int]
-) -> tuple[tuple[Case, ...], tuple[Finding, ...]]:
-    """Grows each host's process trees, finds which findings belong together, and makes cases of them."""
-    forests: dict[str, tree.Forest] = {}
-    anchors: dict[str, str] = {}
-    placed: list[Finding] = []
-    for host, group in _by_host(findings):
-        forest = tree.grow(_rows_of(spool, "DeviceProcessEvents", group[0], tree.COLUMNS), _acting(group))
-        forests[host] = forest
-        for finding in group:
-            key = forest.actor(_timed(finding))
-            placed.append(replace(finding, process=key))
-            if key is not None:
-                anchors[finding.id] = tree.anchor(forest, key)
-    cases = [_case(group, forests[group[0].host], anchors, spool, cut) for group in grouping.group(placed, anchors)]
-    cases.sort(key=lambda case: (-case.score, -len(case.findings), case.key))
-    return tuple(cases), tuple(sorted(placed, key=lambda f: (-f.score, f.id)))
-
-
-def _context(match: Match) -> Context:
-    return Context(match.rule.id, match.rule.title, match.rule.lowers, match.evidence)
-
-
-def _finding(hit: Hit, contexts: Sequence[Context]) -> Finding:
-    rule, row = hit.match.rule, hit.row
-    score, reasons = verdict.weigh_finding(rule, contexts)
-    return Finding(
-        id=finding_id(rule, hit.match.event.table, row),
-        rule_id=rule.id,
-        rule_title=rule.title,
-        rule_author=rule.author,
-        rule_description=rule.description,
-        rule_license=rule.license,
-        rule_link=rule.link,
-        rule_references=rule.references,
-        rule_falsepositives=rule.falsepositives,
-        rule_source=rule.source,
-        tags=rule.tags,
-        level=rule.level,
-        techniques=rule.techniques,
-        event=hit.match.event,
-        host=_host(row, hit.match.event),
-        user=_user(row),
-        time=_time(row),
-        row={name: _plain(value) for name, value in row.items()},
-        evidence=hit.match.evidence,
-        score=score,
-        reasons=reasons,
-        context=tuple(contexts),
-    )
-
-
-def _explained(hit: Hit) -> Explained:
-    row = hit.row
-    return Explained(
-        context=_context(hit.match),
-        event=hit.match.event,
-        host=_host(row, hit.match.event),
-        user=_user(row),
-        time=_time(row),
-        image=str(row.get("FolderPath") or row.get("FileName") or ""),
-        command_line=str(row.get("ProcessCommandLine") or ""),
-    )
-
-
-# What makes an event itself, whichever file or batch it was read from.
-_IDENTITY = """
-    Timestamp DeviceName ActionType ProcessId ProcessUniqueId FolderPath ProcessCommandLine
-    InitiatingProcessId InitiatingProcessUniqueId RemoteIP RemotePort LocalPort RemoteUrl RegistryKey
-    RegistryValueName RegistryValueData XScriptId XQueryName XProvider XEventId AdditionalFields
-""".split()
-
-
-def finding_id(rule: Rule, table: str, row: Mapping[str, object]) -> str:
-    """The same for the same rule and event in every run, so that a second hunt finds its cases again."""
-    identity = [rule.id or rule.digest, table, [_plain(row.get(column)) for column in _IDENTITY]]
-    return hashlib.sha256(orjson.dumps(identity)).hexdigest()[:24]
-
-
-def _case(
-    group: Sequence[Finding],
-    forest: tree.Forest,
-    anchors: Mapping[str, str],
-    spool: Spool,
-    cut: Mapping[str, int],
-) -> Case:
-    """One case of findings that belong together, with the tree and the timeline around them."""
-    score, level, reasons = verdict.weigh_case(group)
-    top = max(group, key=lambda finding: finding.score)
-    wanted = dict.fromkeys(f.process for f in group if f.process is not None)
-    nodes, tree_cut = tree.prune(forest, list(wanted), MAX_TREE)
-    by_process: dict[str, list[str]] = defaultdict(list)
-    for finding in group:
-        if finding.process is not None:
-            by_process[finding.process].append(finding.id)
-    nodes = tuple(tree.marked(node, by_process.get(node.key, ())) for node in nodes)
-    story = _below(nodes, {anchors[f.id] for f in group if f.id in anchors})
-    entries, timeline_cut = _timeline(group, story, spool)
-    times = [finding.time for finding in group if finding.time is not None]
-    return Case(
-        key=f"{group[0].host.lower()}|{anchors.get(group[0].id) or group[0].id}",
-        title=top.rule_title,
-        host=top.host,
-        users=tuple(dict.fromkeys(f.user for f in group if f.user)),
-        level=level,
-        score=score,
-        reasons=reasons,
-        techniques=tuple(dict.fromkeys(t for f in group for t in f.techniques)),
-        findings=tuple(sorted(group, key=lambda f: (-f.score, f.time is None, f.time, f.id))),
-        tree=nodes,
-        timeline=entries,
-        first=min(times, default=None),
-        last=max(times, default=None),
-        tree_cut=tree_cut,
-        timeline_cut=timeline_cut,
-        repeats={f.rule_id: cut[f.rule_id] for f in group if f.rule_id in cut},
-    )
-
-
-def _timeline(
-    group: Sequence[Finding], story: Sequence[ProcessNode], spool: Spool
-) -> tuple[tuple[TimelineEntry, ...], int]:
-    marks: dict[EventRef, tuple[str, ...]] = {}
-    for finding in group:
-        marks[finding.event] = (*marks.get(finding.event, ()), finding.id)
-    times = [f.time for f in group if f.time is not None]
-    return timeline.build(
-        (_rows_of(spool, name, group[0]) for name in sorted(spool.rows)),
-        unique={node.key for node in story if node.key.startswith("{") or "@" not in node.key},
-        pids={node.pid for node in story if node.pid is not None and "@" in node.key},
-        findings=marks,
-        between=(min(times) - AROUND, max(times) + AROUND) if times else None,
-        limit=MAX_TIMELINE,
-    )
-
-
-def _below(nodes: Sequence[ProcessNode], anchors: set[str]) -> list[ProcessNode]:
-    """The nodes of a depth-first tree that are an anchor or below one; all, where there is no anchor."""
-    if not anchors:
-        return list(nodes)
-    inside: set[str] = set()
-    for node in nodes:
-        if node.key in anchors or node.parent in inside:
-            inside.add(node.key)
-    return [node for node in nodes if node.key in inside]
-
-
-def _by_host(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
-    groups: dict[str, list[Finding]] = defaultdict(list)
-    for finding in findings:
-        groups[finding.host].append(finding)
-    yield from groups.items()
-
-
-def _rows_of(spool: Spool, table: str, finding: Finding, columns: Sequence[str] = ()) -> Table:
-    host = finding.row.get("DeviceName")
-    return spool.of_host(table, str(host) if host is not None else None, finding.event.source, columns)
-
-
-def _acting(findings: Sequence[Finding]) -> list[Mapping[str, object]]:
-    """The rows of findings on other tables, whose acting process no start may describe."""
-    return [_timed(f) for f in findings if f.event.table != "DeviceProcessEvents"]
-
-
-def _timed(finding: Finding) -> dict[str, object]:
-    """The finding's row with its times as times again."""
-    row = dict(finding.row)
-    for name in ("Timestamp", "ProcessCreationTime", "InitiatingProcessCreationTime"):
-        value = row.get(name)
-        if isinstance(value, str):
-            row[name] = datetime.fromisoformat(value)
-    return row
-
-
-def _host(row: Mapping[str, object], event: EventRef) -> str:
-    """The host's name; rows that name none are kept apart by their file."""
-    name = row.get("DeviceName")
-    return str(name) if name else f"unknown ({event.source.replace(chr(92), '/').rsplit('/', 1)[-1]})"
-
-
-def _user(row: Mapping[str, object]) -> str:
-    for column in ("XUser", "AccountName", "XInitiatingProcessUser", "InitiatingProcessAccountName"):
-        if value := row.get(column):
-            return str(value)
-    return ""
-
-
-def _time(row: Mapping[str, object]) -> datetime | None:
-    value = row.get("Timestamp")
-    return value if isinstance(value, datetime) else None
-
-
-def _plain(value: object) -> object:
-    return value.isoformat() if isinstance(value, datetime) else value
+def _named_rules(rule: str, content: Path | None) -> list[Rule]:
+    if Path(rule).is_file():
+        given = sigma.load([Path(rule)])
+        if given.refused:
+            raise UsageError(given.refused[0].reason, where=given.refused[0].source)
+        return list(given.rules)
+    known = load_rules(content=content).rules
+    found = [one for one in known if rule.lower() in (one.id.lower(), one.title.lower())]
+    if not found:
+        raise UsageError(f"there is no rule {rule!r}", hint="give a file, or an id from `perilune rules list --json`")
+    return found

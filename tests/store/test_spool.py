@@ -19,6 +19,18 @@ def test_rows_come_back_by_host_from_memory_and_from_disk(memory: int) -> None:
     assert len(spool.of_host("DeviceProcessEvents", None, "other.log")) == 0
     chosen = spool.of_host("DeviceProcessEvents", "two", "", ["ProcessId", "FolderPath"])
     assert chosen.data.to_pylist() == [{"ProcessId": 2, "FolderPath": "/b"}]
+    assert spool.take("DeviceProcessEvents", [0, 2, 3]).values("ProcessId") == [1, 1, 3]
+    spool.close()
+
+
+def test_places_span_what_is_on_disk_and_what_is_held() -> None:
+    spool = Spool(3_000)
+    places = [spool.add(table("DeviceProcessEvents", process(n, 0, "/a" * 50))) for n in range(40)]
+    assert places == list(range(40))
+    assert spool._files["DeviceProcessEvents"]
+    assert spool._held["DeviceProcessEvents"]
+    assert spool.take("DeviceProcessEvents", [0, 7, 39]).values("ProcessId") == [0, 7, 39]
+    assert len(spool.take("DeviceProcessEvents", [])) == 0
     spool.close()
 
 

@@ -7,18 +7,24 @@ that it can neither move the cursor nor colour the screen.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
+from perilune.detection.oracle import Explanation
 from perilune.model.case import Case, ProcessNode
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Level, Role, Rule
 from perilune.model.sources import Reading, SourceReport
 from perilune.report.text import clock, reason_sentence, severity_mark, severity_word, shorten, visible, when
 from perilune.store.cases import Summary
+
+if TYPE_CHECKING:
+    from perilune.pipeline import RuleOnEvent
 
 out = Console(highlight=False, soft_wrap=False)
 err = Console(stderr=True, highlight=False)
@@ -186,6 +192,26 @@ def _tree_line(node: ProcessNode) -> Text:
     if node.event is None:
         line.append("  (its start was not recorded)", style="dim italic")
     return line
+
+
+def explanation(one: RuleOnEvent) -> Tree:
+    """A rule's tree of tests on one event, each held or not with the value it was tried on."""
+    verdict = "holds" if one.why.held else "does not hold"
+    where = f"{one.event.table}, {one.event.source} record {one.event.record}"
+    root = Tree(plain(f"{one.rule.title}: {verdict} on {where}", 400, "bold"))
+    for part in one.why.parts:
+        _branch(root, part)
+    return root
+
+
+def _branch(tree: Tree, node: Explanation) -> None:
+    text = Text("✓ ", "green") if node.held else Text("✗ ", "red")
+    text.append(visible(node.test))
+    if node.value is not None:
+        text.append(visible(f"   value: {shorten(node.value, COMMAND_SHOWN)}"), style="dim")
+    branch = tree.add(text)
+    for part in node.parts:
+        _branch(branch, part)
 
 
 def _heading(text: str) -> None:

@@ -15,7 +15,8 @@ from perilune.model.sources import Reading, SourceReport
 from perilune.model.tables import EventRef
 
 if TYPE_CHECKING:
-    from perilune.pipeline import Hunt
+    from perilune.detection.oracle import Explanation
+    from perilune.pipeline import Hunt, RuleOnEvent
     from perilune.store.cases import Summary
 
 Plain = dict[str, object]
@@ -189,6 +190,27 @@ def rules_object(ruleset: RuleSet) -> Plain:
 
 def refusal_object(refusal: Refusal) -> Plain:
     return {"source": refusal.source, "title": refusal.title, "reason": refusal.reason}
+
+
+def explanation_object(one: RuleOnEvent) -> Plain:
+    """What `rules explain --json` prints for one event."""
+    return {
+        "rule_id": one.rule.id,
+        "rule_title": one.rule.title,
+        "rule_author": one.rule.author,
+        "event": _event(one.event),
+        "held": one.why.held,
+        "why": _why(one.why),
+    }
+
+
+def _why(node: Explanation) -> Plain:
+    plain: Plain = {"test": node.test, "held": node.held}
+    if node.value is not None:
+        plain["value"] = node.value
+    if node.parts:
+        plain["parts"] = [_why(part) for part in node.parts]
+    return plain
 
 
 def dump(value: object, *, indent: bool = True) -> bytes:

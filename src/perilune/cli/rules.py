@@ -35,3 +35,29 @@ def list_rules(paths: tuple[Path, ...], no_pack: bool, refused: bool, as_json: b
     else:
         console.out.print(console.rule_table(found.rules))
         click.echo(f"{len(found.rules):,} loaded, {len(found.refused):,} refused", err=True)
+
+
+@rules.command()
+@click.argument("rule")
+@click.argument("events", type=click.Path(path_type=Path, exists=True))
+@click.option("--record", type=int, help="Only the event at this record number of the file.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=5, show_default=True, help="At most so many events.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with `explanations`.")
+def explain(rule: str, events: Path, record: int | None, limit: int, as_json: bool) -> None:
+    """Say why RULE does or does not hold on the EVENTS of a log, test by test with the values.
+
+    RULE is an id or title of the pack, or a Sigma file. Events that it holds on come first.
+    """
+    from perilune import pipeline, settings
+    from perilune.cli import console, output
+
+    configured = settings.load()
+    content = configured.content if configured.content.is_dir() else None
+    found = pipeline.explain(rule, events, content=content, record=record, limit=limit)
+    if as_json:
+        click.echo(output.dump({"explanations": [output.explanation_object(one) for one in found]}))
+        return
+    for one in found:
+        console.out.print(console.explanation(one))
+    if not found:
+        click.echo("No event of the tables that this rule reads; `perilune rules list` shows them.")

@@ -191,8 +191,8 @@ class Table:
         """The column's values, or nulls of its declared type where the source does not carry it."""
         if self.has(name):
             return self.data.column(name)
-        nulls: pa.Array[Any] = pa.array([None] * len(self), COLUMNS[name])
-        return pa.chunked_array([nulls], COLUMNS[name])
+        nulls: pa.Array[Any] = pa.nulls(len(self), COLUMNS[name])  # type: ignore[call-overload]
+        return pa.chunked_array([nulls])
 
     def values(self, name: str) -> list[object]:
         return self.column(name).to_pylist()

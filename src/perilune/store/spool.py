@@ -29,14 +29,32 @@ class Spool:
         self._bytes = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._files: dict[str, list[str]] = defaultdict(list)
+        self._spilled: dict[str, int] = defaultdict(int)
         self.rows: dict[str, int] = defaultdict(int)
 
-    def add(self, table: Table) -> None:
+    def add(self, table: Table) -> int:
+        """Keeps a batch; returns the place of its first row among the table's rows."""
+        start = self.rows[table.name]
         self._held[table.name].append(table.data)
         self._bytes += table.data.nbytes
         self.rows[table.name] += len(table)
         if self._bytes > self._limit:
             self._spill()
+        return start
+
+    def take(self, name: str, places: Sequence[int]) -> Table:
+        """The rows at these places, which must ascend."""
+        on_disk = [place for place in places if place < self._spilled[name]]
+        held = [place - self._spilled[name] for place in places[len(on_disk) :]]
+        parts: list[pa.Table] = []
+        if on_disk:
+            parts.append(ds.dataset(self._files[name], schema=TABLES[name].arrow).take(pa.array(on_disk)))
+        if held:
+            data = pa.concat_tables(self._held[name], promote_options="default")
+            parts.append(data.take(pa.array(held, pa.int64())))
+        if not parts:
+            return Table(name, TABLES[name].arrow.empty_table())
+        return Table(name, pa.concat_tables(parts, promote_options="default"))
 
     def table(self, name: str) -> Table:
         """All rows of a table, in the order they were read."""
@@ -62,6 +80,7 @@ class Spool:
             path = Path(self._folder.name) / f"{name}-{len(self._files[name]):06}.parquet"
             pq.write_table(_complete(name, batches), path, compression="zstd")
             self._files[name].append(str(path))
+            self._spilled[name] = self.rows[name]
         self._held.clear()
         self._bytes = 0
 

@@ -1,0 +1,217 @@
+"""Matches become findings: all are counted, a bounded choice is looked at closely and weighed.
+
+Matches are kept as numbers (which rule, which row) while a hunt runs, because a noisy rule may hit a million rows;
+rows are fetched back from the spool only for those that become findings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from perilune.detection import matching
+from perilune.model.findings import Context, Explained, Finding
+from perilune.model.rules import Match, Role, Rule
+from perilune.model.tables import EventRef, Table
+from perilune.store.spool import Spool
+from perilune.triage import verdict
+
+MAX_FINDINGS = 10_000  # made in one hunt; heavier rules first
+MAX_PER_RULE = 500
+
+Position = tuple[str, int]  # a table, and a row's place in the spool
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A match and the row it stands on."""
+
+    match: Match
+    row: Mapping[str, object]
+
+
+class Hits:
+    """The matches of a run, as they come in."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._number = {id(rule): number for number, rule in enumerate(self._rules)}
+        self._rows: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self.counts: Counter[str] = Counter()
+
+    def add(self, table: Table, start: int, matches: Iterable[tuple[Rule, int]]) -> None:
+        """Takes the matches on a batch whose first row has the place `start` in the spool."""
+        held = self._rows[table.name]
+        for rule, index in matches:
+            held.append((self._number[id(rule)], start + index))
+            if rule.role is Role.DETECTION:
+                self.counts[rule.id or rule.digest] += 1
+
+    def chosen(self) -> tuple[list[tuple[Rule, Position]], dict[str, int]]:
+        """The matches to look at, heavier rules first, and by rule id how many were left out."""
+        taken: list[tuple[Rule, Position]] = []
+        seen: Counter[str] = Counter()
+        for rule, position in self._by_weight():
+            name = rule.id or rule.digest
+            if seen[name] < MAX_PER_RULE and len(taken) < MAX_FINDINGS:
+                taken.append((rule, position))
+                seen[name] += 1
+        return taken, {name: count - seen[name] for name, count in self.counts.items() if count > seen[name]}
+
+    def known_uses(self) -> tuple[dict[Position, list[Rule]], set[Position]]:
+        """By event, the known uses recognised on it; and the events that a detection rule accuses."""
+        contexts: dict[Position, list[Rule]] = defaultdict(list)
+        accused: set[Position] = set()
+        for table, held in self._rows.items():
+            for number, row in held:
+                rule = self._rules[number]
+                if rule.role is Role.CONTEXT:
+                    contexts[table, row].append(rule)
+                else:
+                    accused.add((table, row))
+        return contexts, accused
+
+    def _by_weight(self) -> Iterator[tuple[Rule, Position]]:
+        found = [
+            (-self._rules[number].level, table, row, number)
+            for table, held in self._rows.items()
+            for number, row in held
+            if self._rules[number].role is Role.DETECTION
+        ]
+        for _, table, row, number in sorted(found):
+            yield self._rules[number], (table, row)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the matches come to. `cut`: by rule id, how many matches were counted and not looked at."""
+
+    findings: tuple[Finding, ...]
+    explained: tuple[Explained, ...]
+    cut: Mapping[str, int]
+
+
+def judge(hits: Hits, spool: Spool) -> Judged:
+    """Weighs each match with the known uses recognised on the same event.
+
+    An event that only known uses speak of is explained, and is no finding.
+    """
+    chosen, cut = hits.chosen()
+    contexts, accused = hits.known_uses()
+    harmless = [position for position in contexts if position not in accused][:MAX_FINDINGS]
+    needed = [position for _, position in chosen] + harmless
+    events = _fetch(needed, spool)
+    findings: dict[str, Finding] = {}
+    for rule, position in chosen:
+        known = [_context(_hit(use, position, events).match) for use in contexts.get(position, ())]
+        finding = _finding(_hit(rule, position, events), known)
+        findings.setdefault(finding.id, finding)
+    explained = [_explained(_hit(contexts[position][0], position, events)) for position in harmless]
+    return Judged(tuple(findings.values()), tuple(explained), cut)
+
+
+def _fetch(positions: Iterable[Position], spool: Spool) -> dict[Position, tuple[EventRef, dict[str, object]]]:
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for table, row in positions:
+        wanted[table].add(row)
+    found: dict[Position, tuple[EventRef, dict[str, object]]] = {}
+    for name, rows in wanted.items():
+        ordered = sorted(rows)
+        fetched = spool.take(name, ordered)
+        for place, values in zip(ordered, fetched.data.to_pylist(), strict=True):
+            event = {column: value for column, value in values.items() if value is not None}
+            ref = EventRef(name, str(event.get("XSourceFile") or ""), int(event.get("XSourceRecord") or 0))
+            found[name, place] = ref, event
+    return found
+
+
+def _hit(rule: Rule, position: Position, events: Mapping[Position, tuple[EventRef, dict[str, object]]]) -> Hit:
+    ref, row = events[position]
+    return Hit(Match(rule, ref, matching.evidence(rule, ref.table, row)), row)
+
+
+def _context(match: Match) -> Context:
+    return Context(match.rule.id, match.rule.title, match.rule.lowers, match.evidence)
+
+
+def _finding(hit: Hit, contexts: Sequence[Context]) -> Finding:
+    rule, row = hit.match.rule, hit.row
+    score, reasons = verdict.weigh_finding(rule, contexts)
+    return Finding(
+        id=finding_id(rule, hit.match.event.table, row),
+        rule_id=rule.id,
+        rule_title=rule.title,
+        rule_author=rule.author,
+        rule_description=rule.description,
+        rule_license=rule.license,
+        rule_link=rule.link,
+        rule_references=rule.references,
+        rule_falsepositives=rule.falsepositives,
+        rule_source=rule.source,
+        tags=rule.tags,
+        level=rule.level,
+        techniques=rule.techniques,
+        event=hit.match.event,
+        host=_host(row, hit.match.event),
+        user=_user(row),
+        time=_time(row),
+        row={name: _plain(value) for name, value in row.items()},
+        evidence=hit.match.evidence,
+        score=score,
+        reasons=reasons,
+        context=tuple(contexts),
+    )
+
+
+def _explained(hit: Hit) -> Explained:
+    row = hit.row
+    return Explained(
+        context=_context(hit.match),
+        event=hit.match.event,
+        host=_host(row, hit.match.event),
+        user=_user(row),
+        time=_time(row),
+        image=str(row.get("FolderPath") or row.get("FileName") or ""),
+        command_line=str(row.get("ProcessCommandLine") or ""),
+    )
+
+
+# What makes an event itself, whichever file or batch it was read from.
+_IDENTITY = """
+    Timestamp DeviceName ActionType ProcessId ProcessUniqueId FolderPath ProcessCommandLine
+    InitiatingProcessId InitiatingProcessUniqueId RemoteIP RemotePort LocalPort RemoteUrl RegistryKey
+    RegistryValueName RegistryValueData XScriptId XQueryName XProvider XEventId AdditionalFields
+""".split()
+
+
+def finding_id(rule: Rule, table: str, row: Mapping[str, object]) -> str:
+    """The same for the same rule and event in every run, so that a second hunt finds its cases again."""
+    identity = [rule.id or rule.digest, table, [_plain(row.get(column)) for column in _IDENTITY]]
+    return hashlib.sha256(orjson.dumps(identity)).hexdigest()[:24]
+
+
+def _host(row: Mapping[str, object], event: EventRef) -> str:
+    """The host's name; rows that name none are kept apart by their file."""
+    name = row.get("DeviceName")
+    return str(name) if name else f"unknown ({event.source.replace(chr(92), '/').rsplit('/', 1)[-1]})"
+
+
+def _user(row: Mapping[str, object]) -> str:
+    for column in ("XUser", "AccountName", "XInitiatingProcessUser", "InitiatingProcessAccountName"):
+        if value := row.get(column):
+            return str(value)
+    return ""
+
+
+def _time(row: Mapping[str, object]) -> datetime | None:
+    value = row.get("Timestamp")
+    return value if isinstance(value, datetime) else None
+
+
+def _plain(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
