@@ -1,0 +1,115 @@
+"""ATT&CK (Enterprise v17) names of T1059, its thirteen sub-techniques, and the techniques seen around them."""
+
+from __future__ import annotations
+
+import re
+
+_LINES = """
+T1003 OS Credential Dumping
+T1003.001 LSASS Memory
+T1016 System Network Configuration Discovery
+T1018 Remote System Discovery
+T1021 Remote Services
+T1021.004 SSH
+T1027 Obfuscated Files or Information
+T1027.010 Command Obfuscation
+T1033 System Owner/User Discovery
+T1036 Masquerading
+T1036.003 Rename Legitimate Utilities
+T1036.005 Match Legitimate Resource Name or Location
+T1036.008 Masquerade File Type
+T1041 Exfiltration Over C2 Channel
+T1047 Windows Management Instrumentation
+T1053 Scheduled Task/Job
+T1053.002 At
+T1053.003 Cron
+T1053.005 Scheduled Task
+T1053.006 Systemd Timers
+T1055 Process Injection
+T1057 Process Discovery
+T1059 Command and Scripting Interpreter
+T1059.001 PowerShell
+T1059.002 AppleScript
+T1059.003 Windows Command Shell
+T1059.004 Unix Shell
+T1059.005 Visual Basic
+T1059.006 Python
+T1059.007 JavaScript
+T1059.008 Network Device CLI
+T1059.009 Cloud API
+T1059.010 AutoHotKey & AutoIT
+T1059.011 Lua
+T1059.012 Hypervisor CLI
+T1059.013 Container CLI/API
+T1070 Indicator Removal
+T1070.004 File Deletion
+T1071 Application Layer Protocol
+T1071.001 Web Protocols
+T1071.004 DNS
+T1082 System Information Discovery
+T1083 File and Directory Discovery
+T1087 Account Discovery
+T1095 Non-Application Layer Protocol
+T1104 Multi-Stage Channels
+T1105 Ingress Tool Transfer
+T1106 Native API
+T1129 Shared Modules
+T1132 Data Encoding
+T1132.001 Standard Encoding
+T1140 Deobfuscate/Decode Files or Information
+T1190 Exploit Public-Facing Application
+T1202 Indirect Command Execution
+T1203 Exploitation for Client Execution
+T1204 User Execution
+T1204.002 Malicious File
+T1218 System Binary Proxy Execution
+T1218.005 Mshta
+T1218.010 Regsvr32
+T1218.011 Rundll32
+T1220 XSL Script Processing
+T1497 Virtualization/Sandbox Evasion
+T1505 Server Software Component
+T1505.003 Web Shell
+T1543 Create or Modify System Process
+T1543.002 Systemd Service
+T1543.003 Windows Service
+T1546 Event Triggered Execution
+T1546.004 Unix Shell Configuration Modification
+T1547 Boot or Logon Autostart Execution
+T1547.001 Registry Run Keys / Startup Folder
+T1552 Unsecured Credentials
+T1555 Credentials from Password Stores
+T1562 Impair Defenses
+T1562.001 Disable or Modify Tools
+T1564 Hide Artifacts
+T1564.001 Hidden Files and Directories
+T1564.003 Hidden Window
+T1566 Phishing
+T1566.001 Spearphishing Attachment
+T1569 System Services
+T1569.002 Service Execution
+T1571 Non-Standard Port
+T1573 Encrypted Channel
+T1574 Hijack Execution Flow
+T1574.006 Dynamic Linker Hijacking
+T1574.007 Path Interception by PATH Environment Variable
+T1620 Reflective Code Loading
+"""
+
+TECHNIQUES: dict[str, str] = dict(line.split(" ", 1) for line in _LINES.strip().splitlines())
+
+_ID = re.compile(r"T\d{4}(?:\.\d{3})?", re.ASCII)
+
+
+def technique_name(technique: str) -> str:
+    """`T1059.011` -> `Command and Scripting Interpreter: Lua`; empty when this list does not hold it."""
+    name = TECHNIQUES.get(technique, "")
+    base = TECHNIQUES.get(technique.split(".")[0], "")
+    return f"{base}: {name}" if name and "." in technique and base else name
+
+
+def technique_page(technique: str) -> str:
+    """The technique's page at MITRE, or empty when the text is no technique id."""
+    if not _ID.fullmatch(technique):
+        return ""
+    return f"https://attack.mitre.org/techniques/{technique.replace('.', '/')}/"
