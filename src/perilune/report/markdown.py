@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 LIMIT = 32_000  # characters: a Jira description takes 32,767, a GitHub issue 65,536
+VALUE_MOST = 400  # of a value that the template does not shorten itself
 _BUDGETS = (
     view.Budget(findings=10, evidence=6, nodes=60, timeline=60, entities=15, explained=0, sources=10, text=300),
     view.Budget(findings=6, evidence=4, nodes=25, timeline=25, entities=6, explained=0, sources=5, text=160),
@@ -44,7 +45,7 @@ def render(
 ) -> str:
     """The report as Markdown of at most `LIMIT` characters; arguments as for `html.render`.
 
-    What does not fit is left out by parts and counted, never cut off in the middle.
+    What does not fit is left out and counted; if the least of everything is too long still, whole sections go.
     """
     body = ""
     for budget in _BUDGETS:
@@ -56,8 +57,19 @@ def render(
             explained=len(explained),
         )  # fmt: skip
         if len(body) <= LIMIT:
-            break
-    return body
+            return body
+    return _fitting(body)
+
+
+def _fitting(body: str) -> str:
+    """As many whole sections as fit. No line of a log can begin with `## `: values are on one line behind a label."""
+    sections = body.split("\n## ")
+    ending = "\n---\n\nThe other sections are too long for a ticket; the full report has them.\n"
+    kept = sections[0][: LIMIT // 2]
+    for section in sections[1:]:
+        if len(kept) + len(section) + len(ending) + 4 <= LIMIT:
+            kept += "\n## " + section
+    return kept + ending
 
 
 @cache
@@ -78,6 +90,7 @@ def _environment() -> Environment:
         "code": _code,
         "day": lambda time: text.when(time)[:10],
         "link": _link,
+        "prose": _prose,
         "mark": text.severity_mark,
         "ours": _ours,
         "signed": text.signed,
@@ -98,13 +111,16 @@ def _environment() -> Environment:
 
 
 def _shown(value: object) -> object:
-    """The door: prose when it is plain words, else a code span."""
+    """The door."""
     from markupsafe import Markup
 
-    if isinstance(value, Markup):
-        return value
-    shown = _line(value)
-    return _ours(shown) if not shown or _PLAIN.fullmatch(shown) else _code(value)
+    return value if isinstance(value, Markup) else _prose(value)
+
+
+def _prose(value: object, limit: int = VALUE_MOST) -> Markup:
+    """Prose when it is plain words, else a code span."""
+    shown = _line(value, limit)
+    return _ours(shown) if not shown or _PLAIN.fullmatch(shown) else _code(value, limit)
 
 
 def _ours(value: object) -> Markup:
@@ -114,11 +130,11 @@ def _ours(value: object) -> Markup:
     return Markup(value)  # noqa: S704 - Markdown, not HTML; see above
 
 
-def _line(value: object, limit: int = 1000) -> str:
+def _line(value: object, limit: int = VALUE_MOST) -> str:
     return text.visible(text.defang(text.shorten(str(value), limit))).strip()
 
 
-def _code(value: object, limit: int = 1000) -> Markup:
+def _code(value: object, limit: int = VALUE_MOST) -> Markup:
     """A code span whose fence is longer than any run of backticks in it."""
     shown = _line(value, limit)
     if not shown:
@@ -139,14 +155,15 @@ def _link(url: str) -> Markup:
 
 
 def _block(branches: Sequence[view.Branch], date: str, limit: int) -> Markup:
-    """The process tree as a fenced block, two spaces per level."""
+    """The process tree as a fenced block: a gutter for marks, then two spaces per level."""
     lines = [line for branch in branches for line in _lines(branch, 0, date, limit)]
     fence = "`" * max(3, max(map(_longest_ticks, lines), default=0) + 1)
     return _ours("\n".join((f"{fence}text", *lines, fence)))
 
 
 def _lines(branch: view.Branch, level: int, date: str, limit: int) -> list[str]:
-    lines = ["  " * level + _line(_process(branch, date, limit), 2 * limit + 200)]
+    gutter = f"{branch.marked.sign} " if branch.marked.level is not None else "  "
+    lines = [gutter + "  " * level + _line(_process(branch, date, limit), 2 * limit + 200)]
     for child in branch.children:
         lines += _lines(child, level + 1, date, limit)
     return lines
@@ -154,12 +171,11 @@ def _lines(branch: view.Branch, level: int, date: str, limit: int) -> list[str]:
 
 def _process(branch: view.Branch, date: str, limit: int) -> str:
     node = branch.node
-    sign = f"{branch.marked.sign} " if branch.marked.level is not None else ""
     numbers = f" [finding {', '.join(map(str, branch.marked.numbers[:6]))}]" if branch.marked.numbers else ""
     name = text.shorten(node.name or node.path or "unnamed process", 80)
     pid = "no PID" if node.pid is None else str(node.pid)
     command = "".join(piece.text for piece in view.quote(node.command_line or node.path, limit))
-    return f"{sign}{name} {pid}{numbers}  {command}{_origin(node.user, node.time, date)}"
+    return f"{name} {pid}{numbers}  {command}{_origin(node.user, node.time, date)}"
 
 
 def _origin(user: str, time: datetime | None, date: str) -> str:

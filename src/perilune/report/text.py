@@ -19,8 +19,8 @@ from perilune.report.attack import technique_name, technique_page
 
 __all__ = [
     "clock", "counted", "defang", "defang_name", "duration", "finding_order", "is_linkable", "process_name",
-    "reason_sentence", "severity_mark", "severity_word", "shorten", "signed", "span", "technique_name", "technique_page",
-    "visible", "when",
+    "reason_sentence", "severity_mark", "severity_word", "shorten", "signed", "span", "technique_name",
+    "technique_page", "visible", "when",
 ]  # fmt: skip
 
 # Shown as nothing although Unicode counts them as letters, marks or symbols: joiners, fillers, selectors.
