@@ -19,7 +19,7 @@ from perilune.model.case import Case
 from perilune.model.findings import Explained
 from perilune.model.rules import Level
 from perilune.model.sources import SourceReport
-from perilune.report import text, view
+from perilune.report import quote, text, view
 from perilune.report.entities import NAME_COLUMNS
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 LONG = 320  # characters of a value shown without unfolding it
-_VALUE_MOST = 20_000  # of anything that the template does not shorten itself
+HEADLINE = 200  # characters of a title
+_VALUE_MOST = 4_000  # of anything that the template does not shorten itself
 _ESCAPE = re.compile(r"⟨[^⟨⟩]{1,10}⟩")
 
 
@@ -86,6 +87,7 @@ def _environment() -> Environment:
         "link": _link,
         "line": lambda value: " ".join(str(value).split()),
         "mark": text.severity_mark,
+        "shorten": text.shorten,
         "signed": text.signed,
         "technique_name": text.technique_name,
         "technique_page": text.technique_page,
@@ -93,16 +95,17 @@ def _environment() -> Environment:
         "word": text.severity_word,
     }
     environment.globals |= {
+        "HEADLINE": HEADLINE,
         "LONG": LONG,
         "counted": text.counted,
         "levels": tuple(reversed(Level)),
         "name_columns": NAME_COLUMNS,
         "defang_name": text.defang_name,
-        "quote": view.quote,
+        "quote": quote.quote,
         "reason_sentence": text.reason_sentence,
         "said": said,
         "span": text.span,
-        "tested": view.tested,
+        "tested": quote.tested,
     }
     return environment
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from perilune.model.case import Case
 from perilune.model.findings import Explained
 from perilune.model.sources import SourceReport
-from perilune.report import text, view
+from perilune.report import quote, text, view
 from perilune.report.html import said, template_text
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _environment() -> Environment:
         "reason_sentence": text.reason_sentence,
         "said": said,
         "span": text.span,
-        "tested": view.tested,
+        "tested": quote.tested,
     }
     return environment
 
@@ -146,7 +146,7 @@ def _code(value: object, limit: int = VALUE_MOST) -> Markup:
 
 def _quoted(value: object, limit: int, tests: Sequence[str] = ()) -> Markup:
     """A value of an event around what the tests look for, as a code span."""
-    return _code("".join(piece.text for piece in view.quote(str(value), limit, tests)), 20_000)
+    return _code("".join(piece.text for piece in quote.quote(str(value), limit, tests)), 20_000)
 
 
 def _link(url: str) -> Markup:
@@ -174,7 +174,7 @@ def _process(branch: view.Branch, date: str, limit: int) -> str:
     numbers = f" [finding {', '.join(map(str, branch.marked.numbers[:6]))}]" if branch.marked.numbers else ""
     name = text.shorten(node.name or node.path or "unnamed process", 80)
     pid = "no PID" if node.pid is None else str(node.pid)
-    command = "".join(piece.text for piece in view.quote(node.command_line or node.path, limit))
+    command = "".join(piece.text for piece in quote.quote(node.command_line or node.path, limit))
     return f"{name} {pid}{numbers}  {command}{_origin(node.user, node.time, date)}"
 
 

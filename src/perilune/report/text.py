@@ -197,7 +197,7 @@ def finding_order(finding: Finding) -> tuple[object, ...]:
 def reason_sentence(case: Case) -> str:
     """Why an analyst sees this case: who did what under whom, which rule says so, and what speaks against it."""
     if not case.findings:
-        return f"No rule's finding is kept with this case on {case.host or 'an unknown host'}."
+        return f"No rule's finding is kept with this case on {shorten(case.host, 80) or 'an unknown host'}."
     top = min(case.findings, key=finding_order)
     sentence = (
         f"{_subject(case, top)}, and matched the {top.level.word} rule “{shorten(top.rule_title, 120)}”"
@@ -216,7 +216,8 @@ def _subject(case: Case, finding: Finding) -> str:
     name = shorten(node.name or node.path if node else process_name(finding), 60) or "A process"
     pid = f" (process {node.pid})" if node and node.pid is not None else ""
     user = f" as {shorten(finding.user, 60)}" if finding.user else ""
-    return f"{name}{pid} ran on {finding.host or 'an unknown host'}{user}{_lineage(nodes, node)}"
+    host = shorten(finding.host, 80) or "an unknown host"
+    return f"{name}{pid} ran on {host}{user}{_lineage(nodes, node)}"
 
 
 def process_name(finding: Finding) -> str:
