@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from perilune.detection import words
 from perilune.detection.values import (
+    SEARCHED,
     as_number,
     as_text,
     fold,
@@ -51,7 +52,7 @@ from perilune.model.tables import Table
 Row = Mapping[str, object]
 Parts = tuple[str | Wildcard, ...]
 
-_PROVENANCE = frozenset({"XPlatform", "XSourceFile", "XSourceFormat"})  # no keyword is looked for in these
+_LOG_SOURCE = frozenset({"XPlatform", "XProvider", "XChannel", "XScriptLanguage", "ActionType"})  # no evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def evidence(rule: Rule, table: str, row: Row) -> tuple[Evidence, ...]:
         for scope in rule.scopes
         if scope.table == table and holds(scope.expr, row)
         for leaf in _held(scope.expr, row)
+        if isinstance(leaf, Keyword) or leaf.field.name not in _LOG_SOURCE
     )
     return tuple(dict.fromkeys(found))
 
@@ -146,7 +148,7 @@ def _value(field: Field, row: Row) -> object:
     value = row.get(field.column)
     if field.key is None:
         return value
-    return json_field(value, field.key) if isinstance(value, str) else item(value, field.key)
+    return as_text(json_field(value, field.key) if isinstance(value, str) else item(value, field.key))
 
 
 def _leaf(leaf: Leaf, row: Row) -> bool:
@@ -158,7 +160,7 @@ def _leaf(leaf: Leaf, row: Row) -> bool:
     if value is None:
         return False
     if isinstance(leaf, SameRow):
-        return _same(leaf, value, _value(leaf.other, row))
+        return same(leaf, value, _value(leaf.other, row))
     return _value_holds(leaf, value)
 
 
@@ -223,8 +225,9 @@ def _compared(value: int | float | None, op: Compare, wanted: int | float) -> bo
             return value >= wanted
 
 
-def _same(leaf: SameRow, value: object, other: object) -> bool:
-    if other is None:
+def same(leaf: SameRow, value: object, other: object) -> bool:
+    """Whether two values of one row compare as a `fieldref` asks."""
+    if value is None or other is None:
         return False
     one, two = as_text(value) or "", as_text(other) or ""
     if not leaf.cased:
@@ -242,9 +245,11 @@ def _same(leaf: SameRow, value: object, other: object) -> bool:
 
 def _texts(row: Row) -> Iterator[str]:
     for column, value in row.items():
+        if column not in SEARCHED:
+            continue
         if column == "AdditionalFields" and isinstance(value, str) and json_object(value):
             yield from (text for inner in json_object(value).values() if (text := as_text(inner)) is not None)
-        elif isinstance(value, str) and column not in _PROVENANCE:
+        elif isinstance(value, str):
             yield value
         elif isinstance(value, list):
             yield from (text for inner in value if (text := as_text(inner)) is not None)

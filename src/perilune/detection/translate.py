@@ -59,6 +59,7 @@ from perilune.model.rules import (
     Wildcard,
 )
 
+MAX_PIECES = 100  # of one value: literals and wildcards; SigmaHQ's richest has 13
 MAX_COMPARISONS = 8_000  # of one rule, its expansions counted; SigmaHQ's largest has 2,400
 TRUE, FALSE = And(()), Or(())
 
@@ -207,6 +208,8 @@ def _same_row(field: Field, value: SigmaFieldReference, column: Callable[[str], 
 
 
 def _parts(value: SigmaString) -> tuple[str | Wildcard, ...]:
+    if len(value.s) > MAX_PIECES:
+        raise RuleError(f"a value has more than {MAX_PIECES} wildcards and literals")
     found: list[str | Wildcard] = []
     for part in value.s:
         if isinstance(part, Placeholder):

@@ -18,6 +18,13 @@ import re2  # type: ignore[import-untyped]
 
 from perilune.errors import RuleError
 
+# Where a keyword is looked for: in what people and programs wrote, not in identifiers or in what we say of a row.
+SEARCHED = frozenset(
+    "AdditionalFields XArguments FileName FolderPath ProcessCommandLine InitiatingProcessFileName "
+    "InitiatingProcessFolderPath InitiatingProcessCommandLine XInitiatingProcessParentCommandLine "
+    "XCurrentDirectory RegistryKey RegistryValueName RegistryValueData PreviousFolderPath RemoteUrl XQueryName "
+    "XScriptText XUser XProvider".split()
+)
 _NUMERAL = re.compile(r"[+-]?(?:0[xX][0-9a-fA-F]{1,16}|[0-9]{1,18}(?:\.[0-9]{1,18})?)", re.ASCII)
 _LAST_CASED = 0x20000  # no code point above this one has a lower case (Unicode 17)
 _REGEX_MEMORY = 8 << 20  # RE2's own default; a pattern whose program is larger is refused

@@ -154,8 +154,8 @@ class TimePart:
 class Keyword:
     """A value without a field: it holds where any text of the row holds it.
 
-    The texts of a row are its text columns, but for those that say where the record came from, and the values
-    of the JSON object in `AdditionalFields`. Either `parts` (as in `Text`) or `pattern` (as in `Regex`) is given.
+    The texts of a row are its columns of paths, command lines, keys and scripts, and the values of the JSON object
+    in `AdditionalFields`. Either `parts` (as in `Text`) or `pattern` (as in `Regex`) is given.
     """
 
     parts: tuple[str | Wildcard, ...] = ()

@@ -1,0 +1,234 @@
+"""One column of one batch: its distinct values, which row has which, and what tests have made of them so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perilune.detection.predicates import Predicate
+from perilune.detection.shape import ANY_VALUE
+from perilune.detection.values import as_text, fold, item, json_object
+from perilune.model.tables import Table
+
+Codes = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+_UNKNOWN, _NO, _YES = 0, 1, 2
+
+
+class Column:
+    """Rows as codes into distinct values; the code `null` stands for a missing value.
+
+    Belongs to one batch and one thread. Whatever costs something is made when it is first asked for.
+    """
+
+    def __init__(self, codes: Codes, values: pa.Array[Any], *, many: bool = False) -> None:
+        self.codes = codes
+        self.values = values
+        self.null = len(values)
+        self._many = many  # each value is a list of texts, of which any may meet a test
+        self._memo: dict[str, npt.NDArray[np.uint8]] = {}
+
+    @cached_property
+    def counts(self) -> npt.NDArray[np.intp]:
+        """How many rows have each code."""
+        return np.bincount(self.codes, minlength=self.null + 1)
+
+    @cached_property
+    def has_null(self) -> bool:
+        return bool(self.counts[self.null])
+
+    @cached_property
+    def lowered(self) -> pa.StringArray:
+        """The distinct values folded, in one buffer; what is no text is written as one."""
+        if pa.types.is_string(self.values.type):
+            return cast("pa.StringArray", pc.utf8_lower(self.values))
+        if self._many:
+            joined = [fold("\n".join(texts)) for texts in self.originals]  # type: ignore[arg-type]
+            return pa.array(joined, pa.string())
+        return pa.array([fold(as_text(value) or "") for value in self.originals], pa.string())
+
+    @cached_property
+    def originals(self) -> list[object]:
+        """The distinct values as Python has them."""
+        found: list[object] = self.values.to_pylist()
+        return found
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The distinct values folded, as Python has them."""
+        found: list[str] = self.lowered.to_pylist()  # type: ignore[assignment]
+        return found
+
+    @cached_property
+    def objects(self) -> list[Mapping[str, object]]:
+        """The JSON objects that the distinct values spell."""
+        return [json_object(text) if isinstance(text, str) else {} for text in self.originals]
+
+    @cached_property
+    def _order(self) -> tuple[Rows, Rows]:
+        """All rows in the order of their codes, and where each code's rows begin."""
+        starts = np.zeros(self.null + 2, np.intp)
+        np.cumsum(self.counts, out=starts[1:])
+        return _sorted_rows(self.codes, self.null), starts
+
+    def rows_of(self, values: Rows) -> Rows:
+        """The rows that have one of the codes, in ascending order."""
+        order, starts = self._order
+        lengths = starts[values + 1] - starts[values]
+        total = int(lengths.sum())
+        if total == 0:
+            return np.empty(0, np.intp)
+        if len(values) == 1:
+            return order[starts[values[0]] : starts[values[0] + 1]]
+        ends = np.cumsum(lengths)
+        within = np.arange(total) - np.repeat(ends - lengths, lengths)
+        rows: Rows = order[np.repeat(starts[values], lengths) + within]
+        rows.sort()
+        return rows
+
+    def met_by(self, key: str, test: Predicate, codes: npt.NDArray[np.integer]) -> Mask:
+        """For each of the codes, whether the value meets the test; each distinct value is tested once."""
+        memo = self._memo.get(key)
+        if memo is None:
+            memo = self._memo[key] = np.zeros(self.null + 1, np.uint8)
+            memo[self.null] = _YES if test.on_null else _NO
+        seen = memo[codes]
+        unknown = np.flatnonzero(seen == _UNKNOWN)
+        if len(unknown):
+            new = np.unique(codes[unknown])
+            memo[new] = self._tested(test, new.tolist())
+            seen = memo[codes]
+        mask: Mask = seen == _YES
+        return mask
+
+    def settle(self, key: str, met: npt.NDArray[np.integer], *, on_null: bool) -> None:
+        """Notes which codes meet a test, where that is known of all of them."""
+        memo = np.full(self.null + 1, _NO, np.uint8)
+        memo[met] = _YES
+        memo[self.null] = _YES if on_null else _NO
+        self._memo[key] = memo
+
+    def is_settled(self, key: str) -> bool:
+        return key in self._memo
+
+    def forget(self, key: str) -> None:
+        """Frees what is known of a test that no other rule shares."""
+        self._memo.pop(key, None)
+
+    def _tested(self, test: Predicate, codes: Sequence[int]) -> npt.NDArray[np.uint8]:
+        if self._many:
+            found = [self._any_met(test, code) for code in codes]
+        elif test.wants_original:
+            texts, originals, holds = self.texts, self.originals, test.holds
+            found = [holds(texts[code], originals[code]) for code in codes]
+        else:
+            texts, holds = self.texts, test.holds
+            found = [holds(texts[code], None) for code in codes]
+        return np.where(np.array(found, np.bool_), _YES, _NO).astype(np.uint8)
+
+    def _any_met(self, test: Predicate, code: int) -> bool:
+        return any(test.holds(fold(text), text) for text in self.originals[code])  # type: ignore[attr-defined]
+
+
+def _sorted_rows(codes: Codes, most: int) -> Rows:
+    """A stable argsort by code; numpy's is a fast radix sort for 16 bits, so wider codes take two passes."""
+    low = np.argsort(codes.astype(np.uint16), kind="stable")  # the low 16 bits
+    if most < 1 << 16:
+        return low
+    high = (codes >> 16).astype(np.uint16)
+    return low[np.argsort(high[low], kind="stable")]
+
+
+class Columns:
+    """The columns of one batch, each encoded when it is first asked for."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._found: dict[str, Column | None] = {}
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def get(self, name: str) -> Column | None:
+        """A column, or a field inside one (`AdditionalFields.Key`); None where every row lacks it."""
+        if name not in self._found:
+            self._found[name] = self._made(name)
+        return self._found[name]
+
+    def _made(self, name: str) -> Column | None:
+        outer, _, inner = name.partition(".")
+        if not self._table.has(outer):
+            return None
+        data = self._table.data.column(outer)
+        if not inner:
+            return _encoded(data)
+        if pa.types.is_list(data.type):
+            return _items(data, inner)
+        documents = self.get(outer)
+        return None if documents is None else _fields(documents, inner)
+
+
+def _encoded(data: pa.ChunkedArray[Any]) -> Column:
+    """A column's rows as codes into its distinct values."""
+    if not pa.types.is_dictionary(data.type):
+        data = pc.dictionary_encode(data)
+    whole = cast("pa.DictionaryArray[Any, Any]", data.unify_dictionaries().combine_chunks())
+    values: pa.Array[Any] = whole.dictionary
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        values = values.cast(pa.string())
+    return _without_null_values(_codes(whole, len(values)), values)
+
+
+def _codes(encoded: pa.DictionaryArray[Any, Any], null: int) -> Codes:
+    """The indices of an encoded column, null rows given a code of their own."""
+    indices = encoded.indices
+    if indices.null_count:
+        indices = indices.fill_null(null)
+    return cast("Codes", indices.to_numpy(zero_copy_only=False).astype(np.int32, copy=False))
+
+
+def _without_null_values(codes: Codes, values: pa.Array[Any]) -> Column:
+    if values.null_count == 0:
+        return Column(codes, values)
+    valid = values.is_valid().to_numpy(zero_copy_only=False)
+    renumbered = np.full(len(values) + 1, valid.sum(), np.int32)
+    renumbered[:-1][valid] = np.arange(valid.sum(), dtype=np.int32)
+    return Column(renumbered[codes], values.drop_null())
+
+
+def _fields(documents: Column, key: str) -> Column:
+    """One field of the JSON objects of a column, or all values of each."""
+    if key == ANY_VALUE:
+        pairs = zip(documents.objects, documents.originals, strict=True)
+        return _of_lists(documents, [_texts(found.values()) if found else _texts([text]) for found, text in pairs])
+    return _inside(documents, [as_text(found.get(key)) for found in documents.objects])
+
+
+def _texts(values: Iterable[object]) -> list[str]:
+    return [text for value in values if (text := as_text(value)) is not None]
+
+
+def _items(data: pa.ChunkedArray[Any], index: str) -> Column:
+    """One item of the lists of a column, or all of each."""
+    lists: list[object] = data.to_pylist()
+    rows = Column(np.arange(len(lists), dtype=np.int32), pa.nulls(len(lists)))
+    if index == ANY_VALUE:
+        return _of_lists(rows, [_texts(found) if isinstance(found, list) else [] for found in lists])
+    return _inside(rows, [as_text(item(found, index)) for found in lists])
+
+
+def _inside(outer: Column, values: list[str | None]) -> Column:
+    encoded = cast("pa.DictionaryArray[Any, Any]", pc.dictionary_encode(pa.array([*values, None], pa.string())))
+    return Column(_codes(encoded, len(encoded.dictionary))[outer.codes], encoded.dictionary)
+
+
+def _of_lists(outer: Column, lists: list[list[str]]) -> Column:
+    return Column(outer.codes, pa.array(lists, pa.list_(pa.string())), many=True)

@@ -1,0 +1,226 @@
+"""Thousands of rules over one batch of rows.
+
+Words first, everything else later: one search per column finds the few branches that can hold at all and the few
+values that they can hold on; only there are the other tests made, each once for each distinct value. See
+`docs/decisions/matcher.md` for what was measured. Pure: the plan is only read, all state belongs to the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from perilune.detection import oracle
+from perilune.detection.columns import Columns, Mask, Rows
+from perilune.detection.cover import is_wordy
+from perilune.detection.encoding import decode
+from perilune.detection.plan import Plan, TablePlan
+from perilune.detection.predicates import predicate
+from perilune.detection.scan import Found, find
+from perilune.detection.shape import DISPATCH, All, Any_, Branch, Inverse, Node, Pair, Test
+from perilune.model.tables import Table
+
+MAX_ROWS = 1 << 20  # rows worked on at once; what a batch holds beyond is taken in slices
+
+Hits = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
+
+
+def match(plan: Plan, table: Table) -> Hits:
+    """Which rules hold on which rows: rule indices and row indices, ordered by rule, then row."""
+    mine = plan.tables.get(table.name)
+    if mine is None or not len(table):
+        return np.empty(0, np.int32), np.empty(0, np.int64)
+    parts = [_slice(mine, table, start) for start in range(0, len(table), MAX_ROWS)]
+    if len(parts) == 1:
+        return parts[0]
+    rules, rows = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.lexsort((rows, rules))
+    return rules[order], rows[order]
+
+
+def _slice(plan: TablePlan, table: Table, start: int) -> Hits:
+    part = table if len(table) <= MAX_ROWS else Table(table.name, table.data.slice(start, MAX_ROWS))
+    found: dict[int, list[Rows]] = {}
+    for branch, rows in _Batch(plan, part).hits():
+        found.setdefault(int(plan.rules[branch]), []).append(rows)
+    rules = sorted(found)
+    each = [found[rule][0] if len(found[rule]) == 1 else np.unique(np.concatenate(found[rule])) for rule in rules]
+    if not rules:
+        return np.empty(0, np.int32), np.empty(0, np.int64)
+    counts = [len(rows) for rows in each]
+    return np.repeat(np.array(rules, np.int32), counts), np.concatenate(each).astype(np.int64) + start
+
+
+class _Batch:
+    """One batch on its way through the plan."""
+
+    def __init__(self, plan: TablePlan, table: Table) -> None:
+        self._plan = plan
+        self._columns = Columns(table)
+        self._found: dict[str, Found] = {}
+        self._always: set[str] = set()  # tests that hold on every row of this batch
+
+    def hits(self) -> Iterator[tuple[int, Rows]]:
+        """Branches and the rows that they hold on, in ascending order."""
+        plan = self._plan
+        alive = np.ones(len(plan.branches), np.bool_)
+        self._settle_guards(alive)
+        clause_rows = self._search(alive)
+        for branch in np.flatnonzero(alive).tolist():
+            rows = self._candidates(branch, clause_rows)
+            if len(rows):
+                rows = self._verified(plan.branches[branch], rows)
+            if len(rows):
+                yield branch, rows
+
+    def _settle_guards(self, alive: Mask) -> None:
+        """Drops the branches of other log sources before anything is searched for them."""
+        for test, branches in self._plan.guards:
+            if not alive[branches].any():
+                continue
+            met = self._met_by_present(test)
+            if not met.any():
+                alive[branches] = False
+            elif met.all():
+                self._always.add(test.key)
+
+    def _met_by_present(self, test: Test) -> Mask:
+        column, compiled = self._columns.get(test.column), predicate(test.key)
+        if column is None:
+            return np.array([compiled.on_null])
+        return column.met_by(test.key, compiled, np.flatnonzero(column.counts))
+
+    def _search(self, alive: Mask) -> npt.NDArray[np.int64]:
+        """Looks for the words of the branches that are still alive; returns how many rows each clause leaves."""
+        plan = self._plan
+        rows = np.zeros(plan.words, np.int64)
+        for needles in plan.needles:
+            if not alive[plan.readers[needles.column]].any():
+                continue
+            column = self._columns.get(needles.column)
+            if column is not None:
+                found = self._found[needles.column] = find(needles, column)
+                counts = np.concatenate(([0], np.cumsum(column.counts[found.values])))
+                upto = counts[found.starts]
+                rows[needles.first : needles.first + needles.count] = upto[1:] - upto[:-1]
+            if needles.column in DISPATCH:
+                self._prune(alive, rows, searched=needles.first + needles.count)
+        return self._prune(alive, rows, searched=plan.words)
+
+    def _prune(self, alive: Mask, rows: npt.NDArray[np.int64], *, searched: int) -> npt.NDArray[np.int64]:
+        """A branch with a clause that found nothing, and whose words have all been looked for, is dead."""
+        plan = self._plan
+        if not len(plan.clause_starts):
+            return np.zeros(0, np.int64)
+        clause_rows = np.add.reduceat(rows[plan.clause_words], plan.clause_starts)
+        last_word = np.maximum.reduceat(plan.clause_words, plan.clause_starts)
+        alive[plan.clause_branch[(clause_rows == 0) & (last_word < searched)]] = False
+        return clause_rows
+
+    def _candidates(self, branch: int, clause_rows: npt.NDArray[np.int64]) -> Rows:
+        plan = self._plan
+        if branch >= plan.covered:
+            return np.arange(len(self._columns))
+        first, last = plan.branch_clauses[branch], plan.branch_clauses[branch + 1]
+        best = first + int(np.argmin(clause_rows[first:last]))
+        tests = plan.branches[branch].clauses[best - first]
+        end = plan.clause_starts[best + 1] if best + 1 < len(plan.clause_starts) else len(plan.clause_words)
+        words = plan.clause_words[plan.clause_starts[best] : end]
+        return self._rows_with(words, tests, plan.branches[branch])
+
+    def _rows_with(self, words: npt.NDArray[np.int32], tests: tuple[Test, ...], branch: Branch) -> Rows:
+        """The rows with one of the words, left out those whose value fails the branch's tests of that column."""
+        names = list(dict.fromkeys(test.column for test in tests))
+        found = [self._rows_in(name, words, tests, branch) for name in names if name in self._found]
+        if len(found) == 1:
+            return found[0]
+        return np.unique(np.concatenate(found)) if found else np.empty(0, np.intp)
+
+    def _rows_in(self, name: str, words: npt.NDArray[np.int32], tests: tuple[Test, ...], branch: Branch) -> Rows:
+        column, found = self._columns.get(name), self._found[name]
+        if column is None:
+            return np.empty(0, np.intp)
+        mine = words[(words >= found.first) & (words < found.first + len(found.starts) - 1)].tolist()
+        values = found.of(mine[0]) if len(mine) == 1 else _union([found.of(word) for word in mine])
+        for part in branch.parts:
+            if isinstance(part, Test) and part.column == name and not (part.exact and tests == (part,)):
+                values = values[column.met_by(part.key, predicate(part.key), values)]
+        return column.rows_of(values)
+
+    def _verified(self, branch: Branch, rows: Rows) -> Rows:
+        for part in sorted(branch.parts, key=_cost):
+            rows = rows[self._mask(part, rows)]
+            if not len(rows):
+                break
+        for part in branch.parts:
+            self._forget(part)
+        return rows
+
+    def _forget(self, part: Node) -> None:
+        if isinstance(part, Test) and part.key not in self._plan.shared:
+            column = self._columns.get(part.column)
+            if column is not None:
+                column.forget(part.key)
+
+    def _mask(self, node: Node, rows: Rows) -> Mask:
+        match node:
+            case Test():
+                return self._test(node, rows)
+            case All(of=of):
+                return self._all(of, rows)
+            case Any_(of=of):
+                return ~self._all([Inverse(part) for part in of], rows)
+            case Inverse(of=inner):
+                return ~self._mask(inner, rows)
+            case Pair():
+                return self._pair(node, rows)
+
+    def _test(self, test: Test, rows: Rows) -> Mask:
+        if test.key in self._always:
+            return np.ones(len(rows), np.bool_)
+        column, compiled = self._columns.get(test.column), predicate(test.key)
+        if column is None:
+            return np.full(len(rows), compiled.on_null)
+        words = self._plan.words_of.get(test.key)
+        if words is not None and test.column in self._found and not column.is_settled(test.key):
+            found = self._found[test.column]
+            column.settle(test.key, _union([found.of(word) for word in words.tolist()]), on_null=compiled.on_null)
+        return column.met_by(test.key, compiled, column.codes[rows])
+
+    def _all(self, nodes: Sequence[Node], rows: Rows) -> Mask:
+        left = np.arange(len(rows))
+        for node in nodes:
+            left = left[self._mask(node, rows[left])]
+            if not len(left):
+                break
+        mask = np.zeros(len(rows), np.bool_)
+        mask[left] = True
+        return mask
+
+    def _pair(self, node: Pair, rows: Rows) -> Mask:
+        one, other = (self._columns.get(name) for name in node.columns)
+        if one is None or other is None:
+            return np.zeros(len(rows), np.bool_)
+        leaf = decode(orjson.loads(node.key))
+        pairs = one.codes[rows].astype(np.int64) * (other.null + 1) + other.codes[rows]
+        distinct, back = np.unique(pairs, return_inverse=True)
+        left, right = [*one.originals, None], [*other.originals, None]
+        codes = (divmod(pair, other.null + 1) for pair in distinct.tolist())
+        held = [oracle.same(leaf, left[a], right[b]) for a, b in codes]  # type: ignore[arg-type]
+        mask: Mask = np.array(held, np.bool_)[back]
+        return mask
+
+
+def _union(each: Sequence[Rows]) -> Rows:
+    if not each:
+        return np.empty(0, np.intp)
+    return each[0] if len(each) == 1 else np.unique(np.concatenate(each))
+
+
+def _cost(node: Node) -> int:
+    if isinstance(node, Test):
+        return int(is_wordy(node.column))
+    return 3 if isinstance(node, Pair) else 2

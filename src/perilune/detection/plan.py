@@ -1,0 +1,190 @@
+"""Many rules' shapes joined into one plan for each table: what to look for, and who is interested in it.
+
+Made once for a set of rules; a plan is never changed, so threads may share it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import ahocorasick_rs as ac
+import numpy as np
+import numpy.typing as npt
+
+from perilune.detection.cover import CONTAINS, ENDS, EQUALS, IS, STARTS, Word, is_wordy
+from perilune.detection.shape import DISPATCH, All, Any_, Branch, Inverse, Node, Pair, Shape, Test
+
+Ids = npt.NDArray[np.int32]
+_KINDS = (CONTAINS, STARTS, ENDS, IS)
+
+
+@dataclass(frozen=True)
+class Needles:
+    """The words looked for in one column. Ids count from zero within the column; `first` makes them the plan's.
+
+    literals  distinct folded texts, in UTF-8
+    ids       for each literal and each way to stand in a value, the word's id, or -1
+    numbers   the id of each number looked for
+    """
+
+    column: str
+    first: int
+    count: int
+    literals: tuple[bytes, ...]
+    ids: Ids
+    numbers: Mapping[str, int]
+
+    @cached_property
+    def automaton(self) -> ac.BytesAhoCorasick:
+        return ac.BytesAhoCorasick(self.literals, implementation=ac.Implementation.ContiguousNFA)
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """Everything about the rules that read one table.
+
+    branches        all alternatives of all rules; those with clauses first
+    rules           for each branch, the index of its rule
+    needles         the words by column, the columns that settle most first
+    clause_words    the words of all clauses, clause after clause
+    clause_starts   where each clause begins in them
+    clause_branch   the branch of each clause
+    branch_clauses  where each branch's clauses begin; the branches at the end have none
+    readers         for each column with words, the branches whose clauses look there
+    guards          tests on dispatch columns that no word can settle, with the branches that need them
+    words_of        the ids of an exact test's words, where all of them are looked for
+    shared          tests that more than one branch has
+    """
+
+    branches: tuple[Branch, ...]
+    rules: Ids
+    needles: tuple[Needles, ...]
+    words: int
+    clause_words: Ids
+    clause_starts: Ids
+    clause_branch: Ids
+    branch_clauses: Ids
+    readers: Mapping[str, Ids]
+    guards: tuple[tuple[Test, Ids], ...]
+    words_of: Mapping[str, Ids]
+    shared: frozenset[str]
+
+    @property
+    def covered(self) -> int:
+        """How many branches have clauses; they come first."""
+        return len(self.branch_clauses) - 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do with a batch of any table."""
+
+    tables: Mapping[str, TablePlan]
+    rules: int
+
+
+def join(shapes: Sequence[Shape]) -> Plan:
+    """One plan of many rules; their positions are the rule indices of its hits."""
+    by_table: dict[str, list[tuple[int, Branch]]] = {}
+    for index, found in enumerate(shapes):
+        for table, branches in found.branches:
+            by_table.setdefault(table, []).extend((index, branch) for branch in branches)
+    return Plan({table: _table_plan(pairs) for table, pairs in by_table.items()}, len(shapes))
+
+
+def _table_plan(pairs: list[tuple[int, Branch]]) -> TablePlan:
+    pairs = sorted(pairs, key=lambda pair: not pair[1].clauses)  # stable: covered branches first
+    branches = tuple(branch for _, branch in pairs)
+    clauses = [(at, clause) for at, branch in enumerate(branches) for clause in branch.clauses]
+    words, needles = _numbered(word for _, clause in clauses for test in clause for word in test.words or ())
+    in_clauses = [sorted({words[word] for test in clause for word in test.words or ()}) for _, clause in clauses]
+    branch_of = _ids(at for at, _ in clauses)
+    covered = sum(bool(branch.clauses) for branch in branches)
+    tests = [list(dict.fromkeys(_tests(branch.parts))) for branch in branches]
+    uses = Counter(test.key for each in tests for test in each)
+    return TablePlan(
+        branches=branches,
+        rules=_ids(index for index, _ in pairs),
+        needles=needles,
+        words=len(words),
+        clause_words=_ids(word for each in in_clauses for word in each),
+        clause_starts=_ids(np.cumsum([0, *(len(each) for each in in_clauses[:-1])]) if in_clauses else ()),
+        clause_branch=branch_of,
+        branch_clauses=_ids(np.searchsorted(branch_of, np.arange(covered + 1))),
+        readers=_readers(needles, in_clauses, branch_of),
+        guards=_guards(branches),
+        words_of=_words_of({test.key: test for each in tests for test in each}.values(), words),
+        shared=frozenset(key for key, count in uses.items() if count > 1),
+    )
+
+
+def _ids(values: Iterable[int] | npt.NDArray[np.integer]) -> Ids:
+    return np.array(values if isinstance(values, np.ndarray) else list(values), np.int32)
+
+
+def _numbered(found: Iterable[Word]) -> tuple[dict[Word, int], tuple[Needles, ...]]:
+    """All words with their ids: those of one column together, dispatch columns and plain ones first."""
+    by_column: dict[str, dict[Word, None]] = {}
+    for word in found:
+        by_column.setdefault(word.column, {})[word] = None
+    order = sorted(by_column, key=lambda name: (name not in DISPATCH, is_wordy(name), name))
+    words: dict[Word, int] = {}
+    needles = []
+    for column in order:
+        first = len(words)
+        needles.append(_needles(column, first, list(by_column[column])))
+        words.update((word, first + at) for at, word in enumerate(by_column[column]))
+    return words, tuple(needles)
+
+
+def _needles(column: str, first: int, words: list[Word]) -> Needles:
+    texts = {text: at for at, text in enumerate(dict.fromkeys(w.text for w in words if w.kind != EQUALS))}
+    ids = np.full((len(texts), len(_KINDS)), -1, np.int32)
+    for at, word in enumerate(words):
+        if word.kind != EQUALS:
+            ids[texts[word.text], _KINDS.index(word.kind)] = at
+    numbers = {word.text: at for at, word in enumerate(words) if word.kind == EQUALS}
+    literals = tuple(text.encode() for text in texts)
+    return Needles(column, first, len(words), literals, ids, numbers)
+
+
+def _readers(needles: tuple[Needles, ...], clauses: list[list[int]], branch_of: Ids) -> dict[str, Ids]:
+    flat = _ids(word for each in clauses for word in each)
+    branches = np.repeat(branch_of, [len(each) for each in clauses]) if clauses else branch_of
+    return {
+        found.column: np.unique(branches[(flat >= found.first) & (flat < found.first + found.count)])
+        for found in needles
+    }
+
+
+def _guards(branches: tuple[Branch, ...]) -> tuple[tuple[Test, Ids], ...]:
+    wanted: dict[str, tuple[Test, list[int]]] = {}
+    for at, branch in enumerate(branches):
+        for part in branch.parts:
+            if isinstance(part, Test) and part.words is None and part.column in DISPATCH:
+                wanted.setdefault(part.key, (part, []))[1].append(at)
+    return tuple((test, _ids(found)) for test, found in wanted.values())
+
+
+def _words_of(tests: Iterable[Test], words: Mapping[Word, int]) -> dict[str, Ids]:
+    return {
+        test.key: _ids(words[word] for word in test.words)
+        for test in tests
+        if test.exact and test.words and all(word in words for word in test.words)
+    }
+
+
+def _tests(nodes: Iterable[Node]) -> Iterable[Test]:
+    for node in nodes:
+        match node:
+            case Test():
+                yield node
+            case All(of=of) | Any_(of=of):
+                yield from _tests(of)
+            case Inverse(of=inner):
+                yield from _tests((inner,))
+            case Pair():
+                pass

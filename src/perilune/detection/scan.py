@@ -1,0 +1,96 @@
+"""One search for all words of a column, over its distinct values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from perilune.detection.columns import Column, Rows
+from perilune.detection.plan import Needles
+
+_CHUNK = 4 << 20  # bytes searched at once: the matches of one call are Python objects, and so bounded
+
+Pairs = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which words were found in which values of a column: `values[starts[w]:starts[w + 1]]` for the word w."""
+
+    starts: Rows
+    values: Rows
+    first: int
+
+    def of(self, word: int) -> Rows:
+        """The values that have a word, by its id in the plan."""
+        at = word - self.first
+        return self.values[self.starts[at] : self.starts[at + 1]]
+
+
+def find(needles: Needles, column: Column) -> Found:
+    """All words of one column in all its values."""
+    width = column.null + 1
+    keys = [*_numbers(needles, column, width), *_literals(needles, column, width)]
+    pairs = np.unique(np.concatenate(keys)) if keys else np.empty(0, np.int64)
+    words, values = np.divmod(pairs, width)
+    starts = np.searchsorted(words, np.arange(needles.count + 1))
+    return Found(starts, values, needles.first)
+
+
+def _numbers(needles: Needles, column: Column, width: int) -> Iterator[Pairs]:
+    if needles.numbers:
+        wanted = needles.numbers
+        keys = (
+            (wanted.get(str(int(v)) if isinstance(v, bool) else str(v)), at) for at, v in enumerate(column.originals)
+        )
+        yield np.array([word * width + at for word, at in keys if word is not None], np.int64)
+
+
+def _literals(needles: Needles, column: Column, width: int) -> Iterator[Pairs]:
+    if not needles.literals or not column.null:
+        return
+    lowered = column.lowered
+    offsets, data = _buffers(lowered)
+    for begin, end in _chunks(offsets):
+        matches = needles.automaton.find_matches_as_indexes(data[begin:end], overlapping=True)
+        if matches:
+            flat = np.fromiter(chain.from_iterable(matches), np.int64, 3 * len(matches)).reshape(-1, 3)
+            yield from _placed(needles, flat, begin, offsets, width)
+
+
+def _buffers(lowered: pa.StringArray) -> tuple[npt.NDArray[np.int32], memoryview]:
+    """The offsets of the values and the bytes that they point into."""
+    _, offsets, data = lowered.buffers()
+    assert offsets is not None  # of an array that is not empty
+    ends = np.frombuffer(memoryview(offsets), np.int32)[lowered.offset : lowered.offset + len(lowered) + 1]
+    return ends, memoryview(data if data is not None else b"").cast("B")
+
+
+def _chunks(offsets: npt.NDArray[np.int32]) -> Iterator[tuple[int, int]]:
+    """Pieces of the bytes, cut between values."""
+    at, last = 0, len(offsets) - 1
+    while at < last:
+        upto = int(np.searchsorted(offsets, int(offsets[at]) + _CHUNK, "right")) - 1
+        upto = min(max(upto, at + 1), last)
+        yield int(offsets[at]), int(offsets[upto])
+        at = upto
+
+
+def _placed(
+    needles: Needles, matches: Pairs, begin: int, offsets: npt.NDArray[np.int32], width: int
+) -> Iterator[Pairs]:
+    """The matches as (word, value) pairs, each way of standing in the value checked by its offsets."""
+    literals, starts, ends = matches[:, 0], matches[:, 1] + begin, matches[:, 2] + begin
+    values = np.searchsorted(offsets, ends - 1, "right") - 1
+    inside = starts >= offsets[values]  # else it straddles two values
+    at_start, at_end = starts == offsets[values], ends == offsets[values + 1]
+    for kind, fits in enumerate((inside, at_start, at_end & inside, at_start & at_end)):
+        words = needles.ids[literals, kind]
+        chosen = fits & (words >= 0)
+        if chosen.any():
+            yield words[chosen].astype(np.int64) * width + values[chosen]
