@@ -3,35 +3,105 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
 from perilune.model.sources import Problem
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The budgets of one reading. A limit that was met is said in the file's report; nothing is cut silently.
+
+    max_file_bytes        bytes taken from one file or archive member, after unpacking
+    max_archive_ratio     unpacked bytes per packed byte, looked at once more than 16 MiB came out
+    max_spool_bytes       an archive's member kept in a temporary file, where a reader has to seek in it
+    max_archive_depth     archives within archives
+    max_archive_members   members of one archive
+    max_line_bytes        one line of a text format
+    max_record_bytes      one JSON value of a document that is not lines
+    max_nesting           objects within objects of one JSON record
+    max_text_chars        one joined text: a script of many blocks, an argument of many pieces
+    max_faults            faults in a row after which a file is given up
+    max_kinds             kinds of problem or of skipped record kept for one file
+    max_join_window       records that may lie between the parts of one event
+    max_join_bytes        bytes held back while parts are waited for
+    max_processes         processes remembered as possible parents
+    batch_rows            rows of one Table, at most
+    batch_bytes           bytes of raw records gathered for one Table, roughly
+    """
+
+    max_file_bytes: int = 64 << 30
+    max_archive_ratio: int = 250
+    max_spool_bytes: int = 4 << 30
+    max_archive_depth: int = 3
+    max_archive_members: int = 100_000
+    max_line_bytes: int = 16 * MIB
+    max_record_bytes: int = 64 * MIB
+    max_nesting: int = 100
+    max_text_chars: int = 64 * MIB
+    max_faults: int = 10_000
+    max_kinds: int = 50
+    max_join_window: int = 1024
+    max_join_bytes: int = 64 * MIB
+    max_processes: int = 65_536
+    batch_rows: int = 16_384
+    batch_bytes: int = 32 * MIB
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
     """Raw records of one kind, on their way to a mapping.
 
-    kind     what a mapping is chosen by, e.g. `evtx:Microsoft-Windows-Sysmon/1`, `auditd:execve`
+    kind     what a mapping is chosen by, e.g. `windows:Microsoft-Windows-Sysmon/1`, `auditd:execve`
     fields   one mapping of raw names to raw values per record
     numbers  the records' numbers in their file, same length
+    size     bytes that they took in the file, roughly
     """
 
     kind: str
     fields: Sequence[Mapping[str, object]]
     numbers: Sequence[int]
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many more records were found in the file; `skipped` of them give no row of their own, by reason."""
+
+    found: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Part of the file could not be read: the file's report says `partial`, and names this problem."""
+
+    problem: Problem
+
+
+Read = Records | Count | Problem | Lost
 
 
 class Reader(Protocol):
-    """Turns the bytes of one format into raw records. Stateless between files."""
+    """Turns the bytes of one format into raw records. Stateless between files.
 
-    name: str
+    name         the format's name, as shown in reports
+    looks_for    what its files begin with, in words: shown when no reader recognises a file
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def looks_for(self) -> str: ...
 
     def recognises(self, head: bytes) -> bool:
-        """Whether the first bytes (up to 64 KiB) are this format's; never looks at a name."""
+        """Whether the first bytes (up to 64 KiB, UTF-8 where they are text) are this format's; never by name."""
         ...
 
-    def read(self, stream: BinaryIO) -> Iterator[Records | Problem]:
+    def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
         """All records, in batches of bounded size; faults as counted problems, never as exceptions."""
         ...

@@ -1,0 +1,42 @@
+"""Which reader a file needs, told by its first bytes and never by its name."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+from perilune.ports import Reader
+
+HEAD = 65_536
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def packaged() -> tuple[Reader, ...]:
+    """The readers that ship with Perilune, the most specific first."""
+    from perilune.readers.evtx import EvtxReader
+
+    return (EvtxReader(),)
+
+
+def find_reader(head: bytes, readers: Sequence[Reader]) -> Reader | None:
+    """The first reader that recognises the beginning of a file."""
+    return next((reader for reader in readers if reader.recognises(head)), None)
+
+
+def encoding_of(head: bytes) -> str | None:
+    """The encoding of text that is not plain UTF-8: told by its mark, or by every second byte being zero."""
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            return name
+    sample = head[:512]
+    if len(sample) >= 4 and not any(sample[1::2]) and all(sample[0::2]):
+        return "utf-16-le"
+    if len(sample) >= 4 and not any(sample[0::2]) and all(sample[1::2]):
+        return "utf-16-be"
+    return None

@@ -1,0 +1,163 @@
+"""Windows event log files. The `evtx` package (Rust) reads the binary form; we keep its damage contained."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from io import SEEK_END
+from typing import BinaryIO
+
+import orjson
+
+from perilune.model.sources import Problem
+from perilune.ports import Count, Limits, Lost, Read
+from perilune.readers.gather import Gathered
+from perilune.readers.streams import spooled
+from perilune.readers.windows import SCRIPT_BLOCK, Kinds, Raw, ScriptBlocks, shape
+
+MAGIC = b"ElfFile\0"
+_HEADER = 4096
+_CHUNK = 65_536
+_CHAINS = ((128, 64), (384, 32))  # where a chunk keeps its tables of names and of templates, and their sizes
+
+
+class EvtxReader:
+    """`.evtx` files: records as `{"System": …, "EventData": …}`, PowerShell's script blocks joined."""
+
+    name = "evtx"
+    looks_for = "a Windows event log (ElfFile)"
+
+    def recognises(self, head: bytes) -> bool:
+        return head.startswith(MAGIC)
+
+    def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
+        if not stream.seekable():
+            stream, fault = spooled(stream, limits)
+            if fault:
+                yield Lost(Problem(fault))
+        gathered, kinds, blocks = Gathered(), Kinds(), ScriptBlocks(limits)
+        number = 0
+        for item in _decoded(stream, limits):
+            if isinstance(item, Lost):
+                yield item
+                continue
+            number += 1
+            text = item["data"]
+            event = _event(text)
+            if event is None:
+                yield Lost(Problem("record that is no event", 1, f"record {number}"))
+                continue
+            kind = kinds.name(event["System"])  # type: ignore[arg-type]  # shape() made sure
+            if kind == SCRIPT_BLOCK:
+                for joined, first, size in blocks.add(event, number):
+                    gathered.add(kind, joined, first, size)
+            else:
+                gathered.add(kind, event, number, len(text))
+            if gathered.full:
+                yield from gathered.drain()
+        for joined, first, size in blocks.rest():
+            gathered.add(SCRIPT_BLOCK, joined, first, size)
+        yield from gathered.drain()
+        yield from blocks.problems()
+        yield Count(found=number, skipped={"part of a script, joined to its first part": blocks.joined})
+
+
+def _event(text: str) -> Raw | None:
+    try:
+        decoded = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return shape(decoded.get("Event")) if type(decoded) is dict else None
+
+
+def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[dict[str, str] | Lost]:
+    """The records as the package gives them; what it cannot read is said and passed over."""
+    from evtx import PyEvtxParser
+
+    yield from _cut_short(stream)
+    patches = _patches(stream)
+    if patches:
+        yield Lost(Problem("chunk whose table of names runs in a circle", len(patches)))
+    try:
+        records = PyEvtxParser(_Patched(stream, patches) if patches else stream, 1).records_json()
+    except Exception as error:  # noqa: BLE001 - the door for one bad file; the package raises what it likes
+        yield Lost(Problem(f"not readable as an event log: {_words(error)}"))
+        return
+    faults = 0
+    while faults < limits.max_faults:
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - the door for one bad record
+            faults += 1
+            yield Lost(Problem(_words(error)))
+            continue
+        yield record
+    yield Lost(Problem(f"given up after {faults} faults"))
+
+
+def _words(error: Exception) -> str:
+    """The package's message on one line, without the numbers that would make each fault its own kind."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _cut_short(stream: BinaryIO) -> Iterator[Lost]:
+    """Says when the file does not end where a chunk does."""
+    size = stream.seek(0, SEEK_END)
+    stream.seek(0)
+    rest = (size - _HEADER) % _CHUNK
+    if size < _HEADER or rest:
+        yield Lost(Problem("truncated: the file ends in the middle of a chunk", 1, f"byte {size}"))
+
+
+def _patches(stream: BinaryIO) -> dict[int, bytes]:
+    """Zeros for each table entry that starts a circular chain: following it, `evtx` 0.14 would never return.
+
+    A chunk's names and templates hang in chains of offsets. The package stops at an entry that points to itself
+    but not at longer circles, and it holds the interpreter meanwhile. Without the entry it reads the name where
+    it stands, so nothing is lost.
+    """
+    found: dict[int, bytes] = {}
+    stream.seek(_HEADER)
+    begin = _HEADER
+    while len(chunk := stream.read(_CHUNK)) >= 512:
+        for table, size in _CHAINS:
+            for place, offset in enumerate(struct.unpack_from(f"<{size}I", chunk, table)):
+                if offset and _is_circular(chunk, offset):
+                    found[begin + table + 4 * place] = bytes(4)
+        begin += _CHUNK
+    stream.seek(0)
+    return found
+
+
+def _is_circular(chunk: bytes, offset: int) -> bool:
+    seen = {offset}
+    while 0 < offset <= len(chunk) - 4:
+        (offset,) = struct.unpack_from("<I", chunk, offset)
+        if offset in seen:
+            return True
+        seen.add(offset)
+    return False
+
+
+class _Patched:
+    """The stream with some bytes replaced; what the package needs of a file and no more."""
+
+    def __init__(self, stream: BinaryIO, patches: dict[int, bytes]) -> None:
+        self._stream = stream
+        self._patches = patches
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        begin = self._stream.tell()
+        data = bytearray(self._stream.read(size))
+        for at, patch in self._patches.items():
+            if begin <= at <= begin + len(data) - len(patch):
+                data[at - begin : at - begin + len(patch)] = patch
+        return bytes(data)

@@ -1,0 +1,369 @@
+"""Raw values in, one typed Arrow column out: each conversion takes a whole column and never raises.
+
+A value that cannot be converted becomes null and a counted fault. Conversions that cost something run once
+per distinct value: a batch of 10,000 process starts holds a few hundred images, users and hash texts.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from types import NoneType
+
+import orjson
+import pyarrow as pa
+
+from perilune.model.tables import BOOL, LONG, TEXT, TEXTS, TIME
+
+Values = Sequence[object]
+
+
+class _Bad:
+    """What a conversion answers for a value that it does not understand."""
+
+
+BAD = _Bad()
+
+
+@dataclass(slots=True)
+class Faults:
+    """Values of one batch that could not be converted: how many by fault, and the first of each."""
+
+    numbers: Sequence[int]
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, what: str, row: int, value: object) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+        if what not in self.examples:
+            self.examples[what] = f"record {self.numbers[row]}: {shorten(value)}"
+
+
+def shorten(value: object, most: int = 60) -> str:
+    """The value as it may stand in a one-line message."""
+    words = repr(value)
+    return words if len(words) <= most else words[: most - 1] + "…"
+
+
+def dump(value: object) -> str:
+    """The value as JSON text."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    except (orjson.JSONEncodeError, RecursionError):
+        return orjson.dumps(scrub(repr(value))).decode()
+
+
+def scrub(text: str) -> str:
+    """The text without lone surrogates, which no UTF-8 column can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def text_of(value: object) -> str | None:
+    """One value as a person would write it; objects and lists as JSON."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
+    return dump(value)
+
+
+def texts(values: Values) -> pa.Array:
+    """A text column."""
+    if set(map(type, values)) <= {str, NoneType}:
+        return _text_array(values)
+    return _text_array([text_of(value) for value in values])
+
+
+def _text_array(values: Values) -> pa.Array:
+    try:
+        return pa.array(values, TEXT)
+    except UnicodeEncodeError:
+        return pa.array([scrub(v) if isinstance(v, str) else None for v in values], TEXT)
+
+
+def _each(values: Values, convert: Callable[[object], object]) -> list[object]:
+    """The converted values, each distinct one converted once."""
+    try:
+        known = {value: convert(value) for value in set(values)}
+    except TypeError:  # a list or an object among them
+        return [convert(value) for value in values]
+    return [known[value] for value in values]
+
+
+def _without_bad(found: list[object], values: Values, what: str, faults: Faults) -> list[object]:
+    if BAD not in found:
+        return found
+    for row, value in enumerate(found):
+        if value is BAD:
+            faults.add(what, row, values[row])
+    return [None if value is BAD else value for value in found]
+
+
+# --- numbers and booleans
+
+_WHOLE = re.compile(r"\s*([+-]?)(?:0[xX]([0-9a-fA-F]{1,16})|(\d{1,20}))(?:\.0+)?\s*\Z", re.ASCII)
+_ABSENT = frozenset({"", "-", "(null)", "(none)", "null", "N/A", "n/a"})
+_TRUE = frozenset({"true", "1", "yes"})
+_FALSE = frozenset({"false", "0", "no"})
+
+
+def whole(value: object) -> object:
+    """A whole number from decimal or 0x text; absent stays absent."""
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else BAD
+    if value is None or isinstance(value, int):
+        return _in_range(value)
+    if not isinstance(value, str) or len(value) > 64:
+        return BAD
+    found = _WHOLE.match(value)
+    if found is None:
+        return None if value.strip() in _ABSENT else BAD
+    sign, hexadecimal, decimal = found.groups()
+    number = int(hexadecimal, 16) if hexadecimal else int(decimal)
+    return _in_range(-number if sign == "-" else number)
+
+
+def _in_range(value: int | None) -> object:
+    return BAD if value is not None and not -(1 << 63) <= value < 1 << 63 else value
+
+
+def wholes(values: Values, what: str, faults: Faults) -> pa.Array:
+    """A column of whole numbers."""
+    if set(map(type, values)) <= {int, NoneType}:
+        try:
+            return pa.array(values, LONG)
+        except (OverflowError, pa.ArrowInvalid):
+            pass
+    found = _each(values, whole)
+    return pa.array(_without_bad(found, values, f"{what} is not a whole number", faults), LONG)
+
+
+def truth(value: object) -> object:
+    if value is None or isinstance(value, bool):
+        return value
+    word = str(text_of(value)).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    return None if word in _ABSENT else BAD
+
+
+def truths(values: Values, what: str, faults: Faults) -> pa.Array:
+    """A column of booleans."""
+    found = _each(values, truth)
+    return pa.array(_without_bad(found, values, f"{what} is not true or false", faults), BOOL)
+
+
+# --- times
+
+_ISO = re.compile(
+    r"\s*(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?)?"
+    r"\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*\Z",
+    re.ASCII,
+)
+_US = re.compile(  # as portals export them: 11/9/2022, 6:03:21.994 PM
+    r"\s*(\d\d?)/(\d\d?)/(\d{4}),?\s+(\d\d?):(\d\d)(?::(\d\d)(?:\.(\d{1,12}))?)?\s*([AaPp][Mm])?\s*\Z", re.ASCII
+)
+_EPOCH = re.compile(r"\s*(?:/Date\()?(-?\d{1,20}(?:\.\d{1,12})?)(?:\)/)?\s*\Z", re.ASCII)
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+_UTC_WORDS = frozenset({None, "Z", "UTC", "GMT"})
+
+
+def time_of(value: object) -> object:
+    """Microseconds since 1970 (UTC) from ISO 8601, an epoch of any unit, or a portal's export."""
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _epoch(str(value)) if value else None
+    if not isinstance(value, str) or len(value) > 64:
+        return BAD
+    if value in _ABSENT or value.startswith("0001-01-01"):  # .NET's way to say "no time"
+        return None
+    try:
+        return _iso(value) or _us(value) or _epoch(value)
+    except (ValueError, OverflowError):
+        return BAD
+
+
+def _iso(value: str) -> int | None:
+    found = _ISO.match(value)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = found.groups()
+    moment = datetime(
+        int(year), int(month), int(day), int(hour or 0), int(minute or 0), min(int(second or 0), 59), tzinfo=UTC
+    )
+    return _micros(moment - _offset(zone), fraction)
+
+
+def _offset(zone: str | None) -> timedelta:
+    if zone in _UTC_WORDS or zone is None:
+        return timedelta()
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    return timezone(timedelta(hours=hours, minutes=minutes)).utcoffset(None) * (-1 if zone[0] == "-" else 1)
+
+
+def _us(value: str) -> int | None:
+    found = _US.match(value)
+    if found is None:
+        return None
+    month, day, year, hour, minute, second, fraction, half = found.groups()
+    hours = int(hour) % 12 + (12 if half.lower() == "pm" else 0) if half else int(hour)
+    moment = datetime(int(year), int(month), int(day), hours, int(minute), int(second or 0), tzinfo=UTC)
+    return _micros(moment, fraction)
+
+
+def _micros(moment: datetime, fraction: str | None) -> int:
+    whole_seconds = (moment - _START) // timedelta(seconds=1)
+    return whole_seconds * 1_000_000 + int((fraction or "").ljust(6, "0")[:6])
+
+
+def _epoch(value: str) -> object:
+    """The unit is told by the size: 11 digits are seconds until the year 5138, 14 milliseconds, and so on."""
+    found = _EPOCH.match(value)
+    if found is None:
+        return BAD
+    seconds, _, fraction = found.group(1).partition(".")
+    size = len(seconds.lstrip("-"))
+    if size <= 11:
+        return int(seconds) * 1_000_000 + int(fraction.ljust(6, "0")[:6])
+    if size <= 14:
+        return int(seconds) * 1_000
+    return int(seconds) if size <= 17 else int(seconds) // 1_000
+
+
+_NANO = pa.timestamp("ns")
+_NANO_UTC = pa.timestamp("ns", tz="UTC")
+_MICRO = pa.timestamp("us")
+
+
+def times(values: Values, what: str, faults: Faults) -> pa.Array:
+    """A column of times. Arrow reads a whole column of one ISO form; what it refuses is read one by one."""
+    if set(map(type, values)) <= {str, NoneType}:
+        column = _iso_column(values)
+        if column is not None:
+            return column
+    found = _each(values, time_of)
+    micros = pa.array(_without_bad(found, values, f"{what} is not a time", faults), LONG)
+    return micros.cast(TIME)
+
+
+def _iso_column(values: Values) -> pa.Array | None:
+    first = next((value for value in values if value), None)
+    if not isinstance(first, str) or len(first) < 16 or first.startswith("0001"):
+        return None
+    try:
+        column = pa.array(values, TEXT)
+        if first.endswith("Z"):
+            return column.cast(_NANO_UTC).cast(TIME, safe=False)
+        return column.cast(_NANO).cast(_MICRO, safe=False).cast(TIME)
+    except (pa.ArrowInvalid, UnicodeEncodeError):
+        return None
+
+
+# --- texts made of texts
+
+_INTEGRITY = {
+    "S-1-16-0": "Untrusted",
+    "S-1-16-4096": "Low",
+    "S-1-16-8192": "Medium",
+    "S-1-16-8448": "Medium",
+    "S-1-16-12288": "High",
+    "S-1-16-16384": "System",
+    "S-1-16-20480": "Protected",
+}
+_ELEVATION = {
+    "%%1936": "TokenElevationTypeDefault",
+    "%%1937": "TokenElevationTypeFull",
+    "%%1938": "TokenElevationTypeLimited",
+}
+
+
+def basename(text: str) -> str | None:
+    """What follows the last separator; a path that begins with `/` has only that one."""
+    if text.startswith("/"):
+        return text.rsplit("/", 1)[1].removesuffix(" (deleted)") or None
+    return text[max(text.rfind("\\"), text.rfind("/")) + 1 :] or None
+
+
+def domain(text: str) -> str | None:
+    head, mark, _ = text.partition("\\")
+    return head if mark else None
+
+
+def user(text: str) -> str | None:
+    return text.partition("\\")[2] or (None if "\\" in text else text or None)
+
+
+def guid(text: str) -> str | None:
+    return text.strip("{}").upper() or None
+
+
+def value_name(text: str) -> str | None:
+    """The last part of a registry path."""
+    return text.rsplit("\\", 1)[-1] or None
+
+
+def _hash(name: str) -> Callable[[str], str | None]:
+    """Picks one hash out of `SHA1=…,MD5=…` as Sysmon writes it, in lower case as Defender does."""
+    begin = name + "="
+
+    def pick(text: str) -> str | None:
+        for part in text.split(","):
+            if part[: len(begin)].upper() == begin:
+                return part[len(begin) :].strip().lower() or None
+        return None
+
+    return pick
+
+
+DERIVED: dict[str, Callable[[str], str | None]] = {
+    "basename": basename,
+    "domain": domain,
+    "user": user,
+    "guid": guid,
+    "value_name": value_name,
+    "md5": _hash("MD5"),
+    "sha1": _hash("SHA1"),
+    "sha256": _hash("SHA256"),
+    "imphash": _hash("IMPHASH"),
+    "integrity": lambda text: _INTEGRITY.get(text, text),
+    "elevation": lambda text: _ELEVATION.get(text, text),
+    "lower": str.lower,
+}
+
+
+def derived(values: Values, derive: Callable[[str], str | None]) -> pa.Array:
+    """A text column made by a function of text."""
+
+    def convert(value: object) -> object:
+        text = text_of(value)
+        return None if text is None else derive(text)
+
+    return _text_array(_each(values, convert))
+
+
+def lists(values: Values) -> pa.Array:
+    """A column of lists of texts; a single text is a list of one."""
+    rows = [value if isinstance(value, list) else None if value is None else [value] for value in values]
+    clean = [row and [text if text is None else scrub(str(text_of(text))) for text in row] for row in rows]
+    return pa.array(clean, TEXTS)
+
+
+def jsons(values: Values) -> pa.Array:
+    """A column of JSON texts. Text that is JSON already stays; an empty one or `[]` says nothing, so it is null."""
+    return _text_array([_json(value) for value in values])
+
+
+def _json(value: object) -> str | None:
+    if value is None or value == "" or value == []:
+        return None
+    if isinstance(value, str):
+        stripped = value.strip()
+        return None if stripped in ("[]", "{}", "null", "") else value
+    return dump(value)
