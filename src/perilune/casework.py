@@ -9,24 +9,27 @@ from datetime import datetime, timedelta
 
 from perilune.investigation import timeline, tree
 from perilune.model.case import Case, ProcessNode, TimelineEntry
-from perilune.model.findings import Finding
+from perilune.model.findings import Explained, Finding, Judged
+from perilune.model.sources import Reading, SourceReport
 from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
 from perilune.triage import grouping, verdict
 
 MAX_TREE = 200
 MAX_TIMELINE = 300
+MAX_SOURCES = 100  # kept with a case; the hunt itself names all
+MAX_EXPLAINED = 100
 AROUND = timedelta(hours=1)  # how far around its findings a case's timeline looks
 
 
 def investigate(
-    findings: Sequence[Finding], spool: Spool, cut: Mapping[str, int]
+    judged: Judged, spool: Spool, sources: Sequence[SourceReport]
 ) -> tuple[tuple[Case, ...], tuple[Finding, ...]]:
     """Grows each host's process trees, finds which findings belong together, and makes cases of them."""
     forests: dict[str, tree.Forest] = {}
     anchors: dict[str, str] = {}
     placed: list[Finding] = []
-    for host, group in _by_host(findings):
+    for host, group in _by_host(judged.findings):
         forest = tree.grow(_rows_of(spool, "DeviceProcessEvents", group[0], tree.COLUMNS), _acting(group))
         forests[host] = forest
         for finding in group:
@@ -34,9 +37,20 @@ def investigate(
             placed.append(replace(finding, process=key))
             if key is not None:
                 anchors[finding.id] = tree.anchor(forest, key)
-    cases = [_case(group, forests[group[0].host], anchors, spool, cut) for group in grouping.group(placed, anchors)]
+    cases = [
+        with_input(_case(group, forests[group[0].host], anchors, spool, judged.cut), judged.explained, sources)
+        for group in grouping.group(placed, anchors)
+    ]
     cases.sort(key=lambda case: (-case.score, -len(case.findings), case.key))
     return tuple(cases), tuple(sorted(placed, key=lambda f: (-f.score, f.id)))
+
+
+def with_input(case: Case, explained: Sequence[Explained], sources: Sequence[SourceReport]) -> Case:
+    """The case with what was read for it: its own files, then the faulty ones, then the rest, up to a limit."""
+    own = {finding.event.source for finding in case.findings}
+    ordered = sorted(sources, key=lambda s: (s.path not in own, s.reading is Reading.COMPLETE, s.path))
+    here = [one for one in explained if one.host == case.host]
+    return replace(case, sources=tuple(ordered[:MAX_SOURCES]), explained=tuple(here[:MAX_EXPLAINED]))
 
 
 def _case(

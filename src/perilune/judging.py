@@ -15,7 +15,7 @@ from datetime import datetime
 import orjson
 
 from perilune.detection import matching
-from perilune.model.findings import Context, Explained, Finding
+from perilune.model.findings import Context, Explained, Finding, Judged
 from perilune.model.rules import Match, Role, Rule
 from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
@@ -85,15 +85,6 @@ class Hits:
         ]
         for _, table, row, number in sorted(found):
             yield self._rules[number], (table, row)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What the matches come to. `cut`: by rule id, how many matches were counted and not looked at."""
-
-    findings: tuple[Finding, ...]
-    explained: tuple[Explained, ...]
-    cut: Mapping[str, int]
 
 
 def judge(hits: Hits, spool: Spool) -> Judged:

@@ -85,7 +85,7 @@ def hunt(
             continue
         hits.add(item, spool.add(item), matching.match(ruleset, item))
     judged = judge(hits, spool)
-    cases, findings = investigate(judged.findings, spool, judged.cut)
+    cases, findings = investigate(judged, spool, sources)
     return Hunt(
         cases=cases,
         findings=findings,

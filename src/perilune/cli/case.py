@@ -94,11 +94,13 @@ def report(case_id: str, output: Path, kind: str | None, force: bool) -> None:
     if (kind or ("markdown" if output.suffix.lower() == ".md" else "html")) == "markdown":
         from perilune.report import markdown
 
-        text = markdown.render(found, generated=now, version=__version__)
+        text = markdown.render(
+            found, generated=now, version=__version__, sources=found.sources, explained=found.explained
+        )
     else:
         from perilune.report import html
 
-        text = html.render(found, generated=now, version=__version__)
+        text = html.render(found, generated=now, version=__version__, sources=found.sources, explained=found.explained)
     _write(output, text, force=force)
 
 

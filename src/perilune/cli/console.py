@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -18,9 +19,18 @@ from rich.tree import Tree
 from perilune.detection.oracle import Explanation
 from perilune.model.case import Case, ProcessNode
 from perilune.model.findings import Explained, Finding
-from perilune.model.rules import Level, Role, Rule
+from perilune.model.rules import Evidence, Level, Role, Rule
 from perilune.model.sources import Reading, SourceReport
-from perilune.report.text import clock, reason_sentence, severity_mark, severity_word, shorten, visible, when
+from perilune.report.text import (
+    clock,
+    finding_order,
+    reason_sentence,
+    severity_mark,
+    severity_word,
+    shorten,
+    visible,
+    when,
+)
 from perilune.store.cases import Summary
 
 if TYPE_CHECKING:
@@ -113,8 +123,8 @@ def show_case(case: Case) -> None:
     for reason in case.reasons:
         out.print(Text(f"  {reason.points:+4}  ").append(visible(reason.text)))
     _heading(f"Findings ({len(case.findings)})")
-    for finding in case.findings:
-        _show_finding(finding)
+    for same_rule in _by_rule(case.findings):
+        _show_rule(same_rule)
     for rule_id, count in case.repeats.items():
         out.print(Text(f"  and {count:,} more matches of rule {visible(rule_id)}, counted and not listed"))
     _heading("Process tree")
@@ -170,17 +180,42 @@ def show_explained(explained: Sequence[Explained]) -> None:
     out.print(Text(visible(f"Explained as known uses: {listed}"), style="dim"))
 
 
-def _show_finding(finding: Finding) -> None:
-    line = Text("  ").append_text(severity(finding.level)).append(f"  {finding.score:3}  ")
-    out.print(line.append(visible(finding.rule_title), style="bold"))
-    author = f"by {finding.rule_author}" if finding.rule_author else "author unknown"
-    where = f"{finding.event.source} record {finding.event.record}"
-    out.print(Text(visible(f"       rule {finding.rule_id} {author}; {when(finding.time)}; {where}"), "dim"))
-    for piece in finding.evidence:
-        out.print(Text(f"       {piece.field} ", "dim").append(plain(piece.test, 160)).append(
-            plain(f"  in  {shorten(piece.value, COMMAND_SHOWN)}", COMMAND_SHOWN * 2, "dim")))  # fmt: skip
-    for reason in finding.reasons[1:]:
-        out.print(Text(visible(f"       {reason.points:+}  {reason.text}"), style="green"))
+def _by_rule(findings: Sequence[Finding]) -> list[list[Finding]]:
+    rules: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=finding_order):
+        rules.setdefault(finding.rule_id, []).append(finding)
+    return list(rules.values())
+
+
+def _show_rule(findings: Sequence[Finding]) -> None:
+    """What one rule found in the case: its evidence on the first event, and when it held again."""
+    first = findings[0]
+    line = Text("  ").append_text(severity(first.level)).append(f"  {first.score:3}  ")
+    out.print(line.append(visible(first.rule_title), style="bold"))
+    author = f"by {first.rule_author}" if first.rule_author else "author unknown"
+    out.print(_under(f"{author}, rule {first.rule_id}", "dim"))
+    out.print(_under(f"{when(first.time)}, {first.event.source} record {first.event.record}", "dim"))
+    for field, pieces in _by_field(first.evidence).items():
+        tests = "; ".join(shorten(piece.test, 120) for piece in pieces)
+        out.print(_under(f"{field} {shorten(tests, 600)}"))
+        out.print(_under(f"  {shorten(pieces[0].value, COMMAND_SHOWN)}", "italic"))
+    for reason in first.reasons[1:]:
+        out.print(_under(f"{reason.points:+}  {reason.text}", "green"))
+    if again := findings[1:]:
+        times = ", ".join(clock(finding.time) for finding in again[:5] if finding.time)
+        more = ", …" if len(again) > 5 else ""
+        out.print(_under(f"and {len(again):,} more: {times}{more}", "dim"))
+
+
+def _under(text: str, style: str = "") -> Padding:
+    return Padding(plain(text, 2000, style), (0, 0, 0, 8))
+
+
+def _by_field(evidence: Sequence[Evidence]) -> dict[str, list[Evidence]]:
+    fields: dict[str, list[Evidence]] = {}
+    for piece in evidence:
+        fields.setdefault(piece.field, []).append(piece)
+    return fields
 
 
 def _tree_line(node: ProcessNode) -> Text:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from perilune.model.findings import Finding, Reason
+from perilune.model.findings import Explained, Finding, Reason
 from perilune.model.rules import Level
+from perilune.model.sources import SourceReport
 from perilune.model.tables import EventRef
 
 
@@ -74,6 +75,8 @@ class Case:
     tree      the processes around the findings, depth first; `tree_cut` more were left out
     timeline  oldest first; `timeline_cut` more were left out
     repeats   by rule id, how many further matches were counted and not listed
+    sources   what was read for it and what could not be, those that matter to this case first
+    explained known uses of an interpreter on the same host that no rule accuses
     """
 
     key: str
@@ -94,4 +97,6 @@ class Case:
     tree_cut: int = 0
     timeline_cut: int = 0
     repeats: Mapping[str, int] = field(default_factory=dict)
+    sources: tuple[SourceReport, ...] = ()
+    explained: tuple[Explained, ...] = ()
     entries: tuple[Entry, ...] = field(default=())

@@ -77,3 +77,12 @@ class Explained:
     time: datetime | None
     image: str
     command_line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the matches come to. `cut`: by rule id, how many matches were counted and not looked at."""
+
+    findings: tuple[Finding, ...]
+    explained: tuple[Explained, ...]
+    cut: Mapping[str, int]

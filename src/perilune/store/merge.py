@@ -27,6 +27,8 @@ def merge(stored: Case, found: Case) -> Case:
         timeline=tuple(sorted(events.values(), key=lambda e: (e.time is None, e.time, e.summary))),
         first=min((t for t in (stored.first, found.first) if t), default=None),
         last=max((t for t in (stored.last, found.last) if t), default=None),
+        sources=tuple({s.path: s for s in (*stored.sources, *found.sources)}.values()),
+        explained=tuple({(e.event, e.context.rule_id): e for e in (*stored.explained, *found.explained)}.values()),
         tree_cut=max(stored.tree_cut, found.tree_cut),
         timeline_cut=max(stored.timeline_cut, found.timeline_cut),
         repeats={r: max(stored.repeats.get(r, 0), found.repeats.get(r, 0))
