@@ -2,7 +2,7 @@
 
 >>> import perilune
 >>> found = perilune.hunt(["exports/"])      # doctest: +SKIP
->>> found.cases[0].title, found.tables["DeviceProcessEvents"].data   # doctest: +SKIP
+>>> found.cases[0].title, found.tables["DeviceProcessEvents"]   # doctest: +SKIP
 """
 
 from __future__ import annotations

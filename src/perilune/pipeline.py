@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
+import pyarrow as pa
+
 from perilune import readers
 from perilune.casework import investigate
 from perilune.detection import matching, sigma
@@ -19,7 +21,7 @@ from perilune.model.case import Case
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet
 from perilune.model.sources import SourceReport
-from perilune.model.tables import EventRef, Table
+from perilune.model.tables import EventRef
 from perilune.store.spool import Spool
 
 Progress = Callable[[SourceReport], None]
@@ -47,9 +49,9 @@ class Hunt:
     spool: Spool = field(repr=False)
 
     @property
-    def tables(self) -> dict[str, Table]:
-        """The rows that were read, by table; only tables and columns that hold something."""
-        return {name: self.spool.table(name) for name in sorted(self.spool.rows) if self.spool.rows[name]}
+    def tables(self) -> dict[str, pa.Table]:
+        """The rows that were read, by table, as Arrow; only tables and columns that hold something."""
+        return {name: self.spool.table(name).data for name in sorted(self.spool.rows) if self.spool.rows[name]}
 
 
 def hunt(

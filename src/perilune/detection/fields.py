@@ -92,18 +92,19 @@ _NETWORK = _ACTOR | {
     "SourcePort": "LocalPort",
     "SourceHostname": "XLocalDeviceName",
     "SourcePortName": "AdditionalFields.SourcePortName",
-    "SourceIsIpv6": "AdditionalFields.SourceIsIpv6",
+    "SourceIsIpv6": "LocalIP",  # a truth about the address; see `translate.py`
     "DestinationIp": "RemoteIP",
     "DestinationPort": "RemotePort",
     "DestinationHostname": "RemoteUrl",
     "DestinationPortName": "AdditionalFields.DestinationPortName",
-    "DestinationIsIpv6": "AdditionalFields.DestinationIsIpv6",
+    "DestinationIsIpv6": "RemoteIP",
     "Protocol": "Protocol",
     "Initiated": "XInitiated",
 }
 
 _HASHES = {
     "Hashes": "XHashes",
+    "Hash": "XHashes",
     "Imphash": "XImphash",
     "md5": "MD5",
     "sha1": "SHA1",
@@ -120,6 +121,7 @@ _FILE = (
         "CreationUtcTime": "XFileCreationTime",
         "PreviousCreationUtcTime": "AdditionalFields.PreviousCreationUtcTime",
         "IsExecutable": "AdditionalFields.IsExecutable",
+        "Contents": "AdditionalFields.Contents",
     }
 )
 
@@ -169,13 +171,16 @@ _SECURITY_4688 = _RECORD | {
     "ProcessCommandLine": "ProcessCommandLine",
     "ParentProcessName": "InitiatingProcessFolderPath",
     "ProcessId": "InitiatingProcessId",
-    "TokenElevationType": "ProcessTokenElevation",
-    "MandatoryLabel": "ProcessIntegrityLevel",
-    "SubjectUserName": "XUser",
-    "SubjectUserSid": "InitiatingProcessAccountSid AccountSid",
-    "SubjectLogonId": "LogonId",
+    "TokenElevationType": "ProcessTokenElevation AdditionalFields.TokenElevationType",
+    "MandatoryLabel": "ProcessIntegrityLevel AdditionalFields.MandatoryLabel",
+    "SubjectUserName": "InitiatingProcessAccountName",
+    "SubjectDomainName": "InitiatingProcessAccountDomain",
+    "SubjectUserSid": "InitiatingProcessAccountSid",
+    "SubjectLogonId": "InitiatingProcessLogonId",
     "TargetUserName": "AccountName",
+    "TargetDomainName": "AccountDomain",
     "TargetUserSid": "AccountSid",
+    "TargetLogonId": "LogonId",
     "Image": "FolderPath",
     "ParentImage": "InitiatingProcessFolderPath",
     "User": "XUser",
@@ -190,6 +195,9 @@ _AUDITD_EXECVE = _RECORD | {
     "pid": "ProcessId",
     "ppid": "InitiatingProcessId",
 }
+
+# Their readers keep every other field of the record in AdditionalFields, under its own name.
+_OPEN = frozenset({"log", "auditd_execve", "security_4688"})
 
 VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "process": _PROCESS,
@@ -216,7 +224,7 @@ def columns(name: str, vocabulary: str, table: str) -> tuple[Field, ...]:
         return tuple(_field(name, column) for column in known.split())
     if name in TABLES[table].columns:
         return (Field(name, name),)
-    if vocabulary in ("log", "auditd_execve"):
+    if vocabulary in _OPEN:
         return (Field(name, "AdditionalFields", name),)
     raise RuleError(f"no column of {table} holds the field {name}")
 

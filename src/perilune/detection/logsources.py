@@ -72,10 +72,9 @@ def _files(*actions: str, sysmon: tuple[int, ...] = ()) -> tuple[Source, ...]:
     return (table, _sysmon(*sysmon)) if sysmon else (table,)
 
 
-def _registry(*actions: str, sysmon: tuple[int, ...] = ()) -> tuple[Source, ...]:
+def _registry(*actions: str) -> tuple[Source, ...]:
     where = (one_of("ActionType", *actions),) if actions else ()
-    table = Source("DeviceRegistryEvents", "registry", where)
-    return (table, _sysmon(*sysmon)) if sysmon else (table,)
+    return (Source("DeviceRegistryEvents", "registry", where),)
 
 
 def _channel(event_ids: tuple[int, ...], *channels: str) -> tuple[Source, ...]:
@@ -107,11 +106,11 @@ CATEGORIES: Mapping[str, tuple[Source, ...]] = {
     "file_executable_detected": (_sysmon(29),),
     "file_block_executable": (_sysmon(27),),
     "file_block_shredding": (_sysmon(28),),
-    "registry_event": _registry(sysmon=(12, 13, 14)),
-    "registry_set": _registry("RegistryValueSet", sysmon=(13,)),
-    "registry_add": _registry("RegistryKeyCreated", sysmon=(12,)),
-    "registry_delete": _registry("RegistryKeyDeleted", "RegistryValueDeleted", sysmon=(12,)),
-    "registry_rename": _registry("RegistryKeyRenamed", sysmon=(14,)),
+    "registry_event": _registry(),
+    "registry_set": _registry("RegistryValueSet"),
+    "registry_add": _registry("RegistryKeyCreated"),
+    "registry_delete": _registry("RegistryKeyDeleted", "RegistryValueDeleted"),
+    "registry_rename": _registry("RegistryKeyRenamed", "RegistryValueRenamed"),
     "dns_query": (Source("DeviceEvents", "dns", (one_of("ActionType", "DnsQueryResponse"),)),),
     "ps_script": (_SCRIPTS,),
     "ps_module": _channel((4103,), *_POWERSHELL),
@@ -123,7 +122,7 @@ CATEGORIES: Mapping[str, tuple[Source, ...]] = {
     "create_remote_thread": (_sysmon(8),),
     "raw_access_thread": (_sysmon(9),),
     "process_access": (_sysmon(10),),
-    "create_stream_hash": (_sysmon(15),),
+    "create_stream_hash": _files("FileStreamCreated", sysmon=(15,)),
     "pipe_created": (_sysmon(17, 18),),
     "wmi_event": (_sysmon(19, 20, 21),),
     "clipboard_change": (_sysmon(24),),

@@ -77,6 +77,9 @@ _EXECVE: Mapping[str, frozenset[str]] = {
     "syscall": frozenset({"execve", "execveat", "59", "322"}),
 }
 
+# Sysmon says of each address whether it is IPv6; our tables have the address.
+_IPV6 = {"SourceIsIpv6": "LocalIP", "DestinationIsIpv6": "RemoteIP"}
+
 Condition = object  # pySigma's node classes share no usable base
 
 
@@ -123,6 +126,8 @@ class _Translator:
             return Or(tuple(self._field(name, each) for each in value.values))
         if self._source.vocabulary == "auditd_execve" and name in _EXECVE:
             return _constant(name, value)
+        if self._source.vocabulary == "network" and name in _IPV6:
+            return _is_ipv6(Field(name, _IPV6[name]), value)
         try:
             fields = columns(name, self._source.vocabulary, self._source.table)
             return _over(fields, value, self._column)
@@ -239,6 +244,16 @@ def _flags(value: SigmaRegularExpression) -> str:
 
 def _constant(name: str, value: SigmaType) -> Expr:
     return TRUE if str(value).lower() in _EXECVE[name] else FALSE
+
+
+def _is_ipv6(field: Field, value: SigmaType) -> Expr:
+    has_colon = Text(field, (Wildcard.MANY, ":", Wildcard.MANY))
+    match str(value).lower():
+        case "true":
+            return has_colon
+        case "false":
+            return And((Exists(field), Not(has_colon)))
+    raise FieldError(f"{field.name} is true or false", field.name)
 
 
 def _kind(value: SigmaType) -> str:

@@ -19,9 +19,10 @@ _BOMS = (
 
 def packaged() -> tuple[Reader, ...]:
     """The readers that ship with Perilune, the most specific first."""
+    from perilune.readers.auditd import AuditdReader
     from perilune.readers.evtx import EvtxReader
 
-    return (EvtxReader(),)
+    return (EvtxReader(), AuditdReader())
 
 
 def find_reader(head: bytes, readers: Sequence[Reader]) -> Reader | None:

@@ -248,9 +248,15 @@ def times(values: Values, what: str, faults: Faults) -> pa.Array:
         column = _iso_column(values)
         if column is not None:
             return column
+    if set(map(type, values)) == {int} and _are_micros(values):
+        return pa.array(values, LONG).cast(TIME)
     found = _each(values, time_of)
     micros = pa.array(_without_bad(found, values, f"{what} is not a time", faults), LONG)
     return micros.cast(TIME)
+
+
+def _are_micros(values: Values) -> bool:
+    return all(10**14 <= value < 10**17 for value in values if isinstance(value, int))
 
 
 def _iso_column(values: Values) -> pa.Array | None:

@@ -231,7 +231,7 @@ def _lineage(nodes: dict[str, ProcessNode], node: ProcessNode | None) -> str:
     names: list[str] = []
     while node is not None and node.parent is not None and len(names) < 3:
         node = nodes.get(node.parent)
-        if node is not None:
+        if node is not None and (node.name or node.path):
             names.append(shorten(node.name or node.path, 60))
     if not names:
         return ""
@@ -243,5 +243,5 @@ def _others(case: Case, top: Finding) -> str:
     same = sum(finding.rule_id == top.rule_id for finding in case.findings) - 1
     words = [f"it matched {same:,} more times" if same > 1 else "it matched once more"] if same else []
     if others:
-        words.append(f"{others:,} other {'rule agrees' if others == 1 else 'rules agree'}")
+        words.append(f"{others:,} other {'rule matched' if others == 1 else 'rules matched'}")
     return "".join(f"; {word}" for word in words)
