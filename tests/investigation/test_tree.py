@@ -37,11 +37,13 @@ def test_programs_that_one_process_becomes_are_a_chain() -> None:
     forest = grow(
         process(57, 1, "/usr/bin/timeout", 0),
         process(58, 57, "/usr/bin/env", 1, "env lua ./x.lua"),
+        process(58, 57, "/bin/bash", 1, "bash /usr/bin/lua-any ./x.lua"),
         process(58, 57, "/usr/bin/lua5.2", 1, "lua ./x.lua"),
         process(59, 58, "/bin/sh", 2),
     )
     by_name = {node.name: node for node in forest.nodes.values()}
-    assert by_name["lua5.2"].parent == by_name["env"].key
+    assert by_name["bash"].parent == by_name["env"].key
+    assert by_name["lua5.2"].parent == by_name["bash"].key
     assert by_name["sh"].parent == by_name["lua5.2"].key
 
 
@@ -78,6 +80,12 @@ def test_an_anchor_stops_below_what_starts_unrelated_things() -> None:
     )
     by_name = {node.name: node.key for node in forest.nodes.values()}
     assert tree.anchor(forest, by_name["lua5.4"]) == by_name["sh"]
+
+
+def test_an_ancestor_of_which_only_a_pid_is_known_joins_nothing() -> None:
+    forest = grow(process(50, 9, "/bin/bash", 1), process(60, 9, "/usr/bin/lua5.4", 2))
+    tops = {tree.anchor(forest, node.key) for node in forest.nodes.values() if node.event}
+    assert len(tops) == 2
 
 
 def test_a_loop_of_parents_ends() -> None:

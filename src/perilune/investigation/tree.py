@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from perilune.model.case import ProcessNode
 from perilune.model.tables import EventRef, Table
@@ -25,6 +25,7 @@ COLUMNS = """
 """.split()
 
 MAX_DEPTH = 64  # ancestors followed; a longer chain is a fault of the log or of an attacker
+EXEC_GAP = timedelta(seconds=10)  # between programs of one process; later, the PID may be another process's
 _NO_ID = "{00000000-0000-0000-0000-000000000000}"
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -38,6 +39,7 @@ class Forest:
     nodes: dict[str, ProcessNode] = field(default_factory=dict)
     children: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     starts: dict[int, list[tuple[datetime, str]]] = field(default_factory=lambda: defaultdict(list))
+    parent_pids: dict[str, object] = field(default_factory=dict)
 
     def ancestors(self, key: str) -> list[ProcessNode]:
         """From the parent upwards, at most `MAX_DEPTH`; a loop in the log ends it."""
@@ -87,10 +89,14 @@ SESSION_ROOTS = frozenset(
 
 
 def anchor(forest: Forest, key: str) -> str:
-    """The process that this one's story starts at: its highest ancestor below a session root."""
+    """The process that this one's story starts at: its highest ancestor below a session root.
+
+    An ancestor of which nothing but a PID is known may be a session root, so it is taken for one.
+    """
     top = key
     for node in forest.ancestors(key):
-        if _base(node.path or node.name) in SESSION_ROOTS or node.pid in (0, 1):
+        name = _base(node.path or node.name)
+        if not name or name in SESSION_ROOTS or node.pid in (0, 1):
             break
         top = node.key
     return top
@@ -152,6 +158,7 @@ def _plant(forest: Forest, row: Row) -> None:
         time=time,
         event=EventRef("DeviceProcessEvents", _text(row.get("XSourceFile")), _pid(row.get("XSourceRecord")) or 0),
     )
+    forest.parent_pids[key] = row.get("InitiatingProcessId")
     if pid is not None:
         forest.starts[_pid(pid)].append((time or _NEVER, key))
 
@@ -189,23 +196,17 @@ def _parent_key(forest: Forest, node: ProcessNode, row: Row) -> str | None:
 
 
 def _replaced(forest: Forest, node: ProcessNode, row: Row) -> str | None:
-    """The program that this exec replaced in the same process: same PID, same parent, started before."""
-    if row.get("XPlatform") != "linux" or node.pid is None:
+    """The program that this exec replaced in the same process: same PID and parent, started just before."""
+    if row.get("XPlatform") != "linux" or node.pid is None or node.time is None:
         return None
     starts = [key for _, key in forest.starts[node.pid]]
     position = starts.index(node.key)
     if position == 0:
         return None
     before = forest.nodes[starts[position - 1]]
-    return before.key if before.parent == _nominal_parent(forest, row, before.time) else None
-
-
-def _nominal_parent(forest: Forest, row: Row, at: datetime | None) -> str | None:
-    pid = row.get("InitiatingProcessId")
-    if pid is None:
+    if before.time is None or node.time - before.time > EXEC_GAP:
         return None
-    found = forest.running(_pid(pid), at)
-    return found if found is not None else f"{pid}@{_stamp(_time(row.get('InitiatingProcessCreationTime')))}"
+    return before.key if forest.parent_pids.get(before.key) == row.get("InitiatingProcessId") else None
 
 
 def _agrees(node: ProcessNode, row: Row) -> bool:
