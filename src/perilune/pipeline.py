@@ -6,7 +6,7 @@ Each room takes a value and returns a new one. Read `hunt` downwards.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def load_rules(paths: Iterable[str | Path] = (), *, pack: bool = True, content: 
     found: list[RuleSet] = []
     if pack:
         with as_file(files("perilune") / "content") as folder:
-            found.append(sigma.load([folder / "sigma", folder / "known_hosts"]))
+            found.append(_of_pack(sigma.load([folder / "sigma", folder / "known_hosts"]), folder))
     if content is not None:
         own = [folder for name in ("sigma", "known_hosts") if (folder := content / name).is_dir()]
         found.append(sigma.load(own))
@@ -113,6 +113,12 @@ def load_rules(paths: Iterable[str | Path] = (), *, pack: bool = True, content: 
     unique = {rule.digest: rule for ruleset in found for rule in ruleset.rules}
     refused = tuple(refusal for ruleset in found for refusal in ruleset.refused)
     return RuleSet(tuple(unique.values()), refused)
+
+
+def _of_pack(ruleset: RuleSet, folder: Path) -> RuleSet:
+    """The pack's rules, named by their place in it and not by where it happens to be installed."""
+    rules = (replace(rule, source=rule.source.replace(f"{folder}/", "pack:")) for rule in ruleset.rules)
+    return RuleSet(tuple(rules), ruleset.refused)
 
 
 def select(ruleset: RuleSet, least: Level) -> RuleSet:

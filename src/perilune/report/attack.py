@@ -18,6 +18,7 @@ T1036 Masquerading
 T1036.003 Rename Legitimate Utilities
 T1036.005 Match Legitimate Resource Name or Location
 T1036.008 Masquerade File Type
+T1036.009 Break Process Trees
 T1041 Exfiltration Over C2 Channel
 T1047 Windows Management Instrumentation
 T1053 Scheduled Task/Job
