@@ -51,6 +51,8 @@ T1082 System Information Discovery
 T1083 File and Directory Discovery
 T1087 Account Discovery
 T1095 Non-Application Layer Protocol
+T1102 Web Service
+T1102.001 Dead Drop Resolver
 T1104 Multi-Stage Channels
 T1105 Ingress Tool Transfer
 T1106 Native API
@@ -59,6 +61,8 @@ T1132 Data Encoding
 T1132.001 Standard Encoding
 T1140 Deobfuscate/Decode Files or Information
 T1190 Exploit Public-Facing Application
+T1195 Supply Chain Compromise
+T1195.002 Compromise Software Supply Chain
 T1202 Indirect Command Execution
 T1203 Exploitation for Client Execution
 T1204 User Execution
@@ -78,6 +82,8 @@ T1546 Event Triggered Execution
 T1546.004 Unix Shell Configuration Modification
 T1547 Boot or Logon Autostart Execution
 T1547.001 Registry Run Keys / Startup Folder
+T1548 Abuse Elevation Control Mechanism
+T1548.003 Sudo and Sudo Caching
 T1552 Unsecured Credentials
 T1555 Credentials from Password Stores
 T1562 Impair Defenses
@@ -92,8 +98,12 @@ T1569.002 Service Execution
 T1571 Non-Standard Port
 T1573 Encrypted Channel
 T1574 Hijack Execution Flow
+T1574.001 DLL
 T1574.006 Dynamic Linker Hijacking
 T1574.007 Path Interception by PATH Environment Variable
+T1588 Obtain Capabilities
+T1588.002 Tool
+T1611 Escape to Host
 T1620 Reflective Code Loading
 """
 

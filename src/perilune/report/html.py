@@ -53,7 +53,7 @@ def render(
 
     css = template_text("case.css")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return _environment().get_template("case.html.j2").render(
+    page = _environment().get_template("case.html.j2").render(
         view=view.lay_out(case, sources, explained, view.Budget()),
         case=case,
         generated=generated,
@@ -61,6 +61,7 @@ def render(
         css=Markup(css),  # noqa: S704 - our own file
         css_hash=f"sha256-{digest}",
     )  # fmt: skip
+    return page.lstrip()
 
 
 def template_text(name: str) -> str:
