@@ -22,7 +22,6 @@ class Limits:
     max_archive_members   members of one archive
     max_line_bytes        one line of a text format
     max_record_bytes      one JSON value of a document that is not lines
-    max_nesting           objects within objects of one JSON record
     max_text_chars        one joined text: a script of many blocks, an argument of many pieces
     max_faults            faults in a row after which a file is given up
     max_kinds             kinds of problem or of skipped record kept for one file
@@ -40,7 +39,6 @@ class Limits:
     max_archive_members: int = 100_000
     max_line_bytes: int = 16 * MIB
     max_record_bytes: int = 64 * MIB
-    max_nesting: int = 100
     max_text_chars: int = 64 * MIB
     max_faults: int = 10_000
     max_kinds: int = 50

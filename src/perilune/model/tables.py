@@ -36,7 +36,7 @@ _VERSION_INFO = """
 _PROCESS_VERSION = " ".join("Process" + name for name in _VERSION_INFO)
 _INITIATING_VERSION = " ".join("InitiatingProcess" + name for name in _VERSION_INFO)
 
-_EVENT = "Timestamp DeviceId DeviceName ActionType ReportId AppGuardContainerId AdditionalFields"
+_EVENT = "Timestamp DeviceId DeviceName ActionType ReportId AppGuardContainerId AdditionalFields MachineGroup"
 _FILE = "FileName FolderPath SHA1 SHA256 MD5 FileSize"
 _ACCOUNT = "AccountDomain AccountName AccountSid AccountUpn AccountObjectId LogonId"
 _INITIATING = (

@@ -15,6 +15,7 @@ from perilune.errors import ReadError
 from perilune.model.sources import Problem, Reading, SourceReport
 from perilune.ports import Count, Limits, Lost, Reader, Records
 from perilune.readers.detect import HEAD, encoding_of, find_reader, packaged
+from perilune.readers.gather import UNKNOWN
 from perilune.readers.sources import Opener, Source, discover, unreadable
 
 if TYPE_CHECKING:
@@ -61,7 +62,9 @@ def read_source(
     limits = limits or Limits()
     try:
         with (opener or Opener(limits)).open(source) as stream:
-            yield from _read_stream(source, stream, limits, packaged() if readers is None else readers, mappings)
+            yield from _read_stream(
+                source, stream, limits, packaged(mappings) if readers is None else readers, mappings
+            )
     except ReadError as error:
         yield unreadable(source.name, error.what)
 
@@ -158,14 +161,18 @@ class _Tally:
         self.skip(normalizer.skipped)
         for problem in normalizer.faults.values():
             self.add(problem)
-        rows = sum(normalizer.counts.values())
-        nothing = self._lost and not rows and not self._found
         return SourceReport(
             path=source.name,
             format=reader.name,
-            reading=Reading.UNREADABLE if nothing else Reading.PARTIAL if self._lost else Reading.COMPLETE,
+            reading=self._reading(sum(normalizer.counts.values())),
             records=self._found,
             rows=dict(normalizer.counts),
             skipped=dict(self._skipped),
             problems=tuple(self._problems.values()),
         )
+
+    def _reading(self, rows: int) -> Reading:
+        if self._lost:
+            return Reading.PARTIAL if rows or self._found else Reading.UNREADABLE
+        unknown = sum(count for reason, count in self._skipped.items() if reason.startswith(UNKNOWN))
+        return Reading.UNKNOWN if unknown and unknown == self._found else Reading.COMPLETE

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from perilune.ports import Reader
+
+if TYPE_CHECKING:
+    from perilune.readers.mappings import Mappings
 
 HEAD = 65_536
 _BOMS = (
@@ -17,12 +21,18 @@ _BOMS = (
 )
 
 
-def packaged() -> tuple[Reader, ...]:
+def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
     """The readers that ship with Perilune, the most specific first."""
     from perilune.readers.auditd import AuditdReader
+    from perilune.readers.csv import CsvReader
     from perilune.readers.evtx import EvtxReader
+    from perilune.readers.jsonl import JsonReader
+    from perilune.readers.mappings import packaged as packaged_mappings
 
-    return (EvtxReader(), AuditdReader())
+    def known() -> Mappings:
+        return mappings or packaged_mappings()
+
+    return (EvtxReader(), JsonReader(known), AuditdReader(), CsvReader(known))
 
 
 def find_reader(head: bytes, readers: Sequence[Reader]) -> Reader | None:

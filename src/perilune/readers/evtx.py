@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from io import SEEK_END
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import orjson
 
@@ -93,7 +93,7 @@ def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[dict[str, str] | Lost
             faults += 1
             yield Lost(Problem(_words(error)))
             continue
-        yield record
+        yield cast(dict[str, str], record)
     yield Lost(Problem(f"given up after {faults} faults"))
 
 

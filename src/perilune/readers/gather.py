@@ -8,6 +8,8 @@ from perilune.ports import Records
 
 ENOUGH = 1024
 ENOUGH_BYTES = 4 << 20
+UNKNOWN = "record of an unknown kind"
+"""How the reason begins for which a record is skipped that no product is known to write."""
 
 
 class Gathered:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -48,14 +50,20 @@ def to_table(records: Sequence[Raw], numbers: Sequence[int], one: Map, faults: c
     if one.as_is:
         arrays |= _same_names(fields, one, arrays, faults)
     for name, value in one.constants.items():
-        arrays[name] = pa.repeat(pa.scalar(value, COLUMNS[name]), len(fields))
+        arrays[name] = _repeat(value, name, len(fields))
     if one.extra is not None:
         arrays["AdditionalFields"] = extra_fields(fields, one.extra, _used(one))
     arrays["XSourceRecord"] = pa.array(numbers, COLUMNS["XSourceRecord"])
     return pa.table(arrays)
 
 
-def _fill(column: Column, fields: Fields, faults: convert.Faults) -> pa.Array:
+def _repeat(value: object, name: str, rows: int) -> convert.Array:
+    """A column that holds the same value in every row."""
+    scalar: Any = pa.scalar(value, COLUMNS[name])
+    return cast(convert.Array, pa.repeat(scalar, rows))
+
+
+def _fill(column: Column, fields: Fields, faults: convert.Faults) -> convert.Array:
     values = _first(column, fields)
     if column.values or column.otherwise is not None:
         values = [_replace(value, column) for value in values]
@@ -100,7 +108,7 @@ def _replace(value: object, column: Column) -> object:
     return column.values.get(text, column.otherwise if column.otherwise is not None else text)
 
 
-def _convert(how: str, values: Sequence[object], name: str, faults: convert.Faults) -> pa.Array:
+def _convert(how: str, values: Sequence[object], name: str, faults: convert.Faults) -> convert.Array:
     match how:
         case "text":
             return convert.texts(values)
@@ -129,7 +137,7 @@ def _used(one: Map) -> frozenset[FieldPath]:
     return frozenset(paths)
 
 
-def extra_fields(fields: Fields, extra: Extra, used: frozenset[FieldPath]) -> pa.Array:
+def extra_fields(fields: Fields, extra: Extra, used: frozenset[FieldPath]) -> convert.Array:
     """AdditionalFields: the object's fields that no column takes, as JSON text; null where none is left."""
     objects = fields.get(extra.of)
     added = {name: fields.get(path) for name, path in extra.add.items()}
@@ -162,7 +170,9 @@ def _leftover(
     return convert.dump(found) if found else None
 
 
-def _same_names(fields: Fields, one: Map, taken: Mapping[str, object], faults: convert.Faults) -> dict[str, pa.Array]:
+def _same_names(
+    fields: Fields, one: Map, taken: Mapping[str, object], faults: convert.Faults
+) -> dict[str, convert.Array]:
     """Columns for raw fields that are named as the table's columns are."""
     names = _names_in(fields.get(())) & set(TABLES[one.table].columns) - set(taken)
     return {
@@ -235,7 +245,7 @@ class Normalizer:
         faults = convert.Faults(numbers)
         data = to_table(records, numbers, one, faults)
         for name, value in (("XSourceFile", self._path), ("XSourceFormat", self._format)):
-            data = data.append_column(name, pa.repeat(pa.scalar(value, pa.string()), len(records)))
+            data = data.append_column(name, _repeat(value, name, len(records)))
         self._remember(faults)
         self.counts[one.table] += len(records)
         return Table(one.table, data)
@@ -252,7 +262,7 @@ class Normalizer:
 
 def _in_order(records: list[Raw], numbers: list[int]) -> tuple[list[Raw], list[int]]:
     """Sorted as in the file: kinds that share a map were gathered one after the other."""
-    if all(a <= b for a, b in zip(numbers, numbers[1:], strict=False)):
+    if all(a <= b for a, b in pairwise(numbers)):
         return records, numbers
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
     return [records[n] for n in order], [numbers[n] for n in order]

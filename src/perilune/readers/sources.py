@@ -164,7 +164,8 @@ def is_archive(head: bytes) -> bool:
 class Archive(Protocol):
     """An open archive: its members by label, in the archive's order."""
 
-    labels: Mapping[str, object]
+    @property
+    def labels(self) -> Mapping[str, object]: ...
 
     def open(self, label: str) -> BinaryIO: ...
 
@@ -211,7 +212,7 @@ class _Tar:
     def __init__(self, stream: BinaryIO, limits: Limits) -> None:
         self._tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - lives as long as its Opener
         self._limits = limits
-        members = []
+        members: list[tuple[str, object]] = []
         for member in self._tar:
             if len(members) > limits.max_archive_members:
                 break

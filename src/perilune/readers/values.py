@@ -6,16 +6,23 @@ per distinct value: a batch of 10,000 process starts holds a few hundred images,
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from types import NoneType
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 import pyarrow as pa
 
 from perilune.model.tables import BOOL, LONG, TEXT, TEXTS, TIME
+
+if TYPE_CHECKING:
+    Array: TypeAlias = pa.Array[Any]
+else:
+    Array = pa.Array
 
 Values = Sequence[object]
 
@@ -52,7 +59,15 @@ def dump(value: object) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
     except (orjson.JSONEncodeError, RecursionError):
-        return orjson.dumps(scrub(repr(value))).decode()
+        return _dump_odd(value)
+
+
+def _dump_odd(value: object) -> str:
+    """The value as JSON although it holds lone surrogates or numbers of many digits; not if it is too deep."""
+    try:
+        return scrub(json.dumps(value, default=str, separators=(",", ":")))
+    except (ValueError, RecursionError):
+        return '"(nested too deeply)"'
 
 
 def scrub(text: str) -> str:
@@ -71,14 +86,14 @@ def text_of(value: object) -> str | None:
     return dump(value)
 
 
-def texts(values: Values) -> pa.Array:
+def texts(values: Values) -> Array:
     """A text column."""
     if set(map(type, values)) <= {str, NoneType}:
         return _text_array(values)
     return _text_array([text_of(value) for value in values])
 
 
-def _text_array(values: Values) -> pa.Array:
+def _text_array(values: Values) -> Array:
     try:
         return pa.array(values, TEXT)
     except UnicodeEncodeError:
@@ -131,7 +146,7 @@ def _in_range(value: int | None) -> object:
     return BAD if value is not None and not -(1 << 63) <= value < 1 << 63 else value
 
 
-def wholes(values: Values, what: str, faults: Faults) -> pa.Array:
+def wholes(values: Values, what: str, faults: Faults) -> Array:
     """A column of whole numbers."""
     if set(map(type, values)) <= {int, NoneType}:
         try:
@@ -153,7 +168,7 @@ def truth(value: object) -> object:
     return None if word in _ABSENT else BAD
 
 
-def truths(values: Values, what: str, faults: Faults) -> pa.Array:
+def truths(values: Values, what: str, faults: Faults) -> Array:
     """A column of booleans."""
     found = _each(values, truth)
     return pa.array(_without_bad(found, values, f"{what} is not true or false", faults), BOOL)
@@ -242,7 +257,7 @@ _NANO_UTC = pa.timestamp("ns", tz="UTC")
 _MICRO = pa.timestamp("us")
 
 
-def times(values: Values, what: str, faults: Faults) -> pa.Array:
+def times(values: Values, what: str, faults: Faults) -> Array:
     """A column of times. Arrow reads a whole column of one ISO form; what it refuses is read one by one."""
     if set(map(type, values)) <= {str, NoneType}:
         column = _iso_column(values)
@@ -259,7 +274,7 @@ def _are_micros(values: Values) -> bool:
     return all(10**14 <= value < 10**17 for value in values if isinstance(value, int))
 
 
-def _iso_column(values: Values) -> pa.Array | None:
+def _iso_column(values: Values) -> Array | None:
     first = next((value for value in values if value), None)
     if not isinstance(first, str) or len(first) < 16 or first.startswith("0001"):
         return None
@@ -328,6 +343,18 @@ def _hash(name: str) -> Callable[[str], str | None]:
     return pick
 
 
+_MAC = ("/Applications/", "/Users/", "/System/", "/Library/", "/private/")
+
+
+def platform(path: str) -> str | None:
+    """The operating system that writes paths of this shape."""
+    if path[1:3] == ":\\" or path.startswith(("\\", "%")):
+        return "windows"
+    if path.startswith("/"):
+        return "macos" if path.startswith(_MAC) else "linux"
+    return None
+
+
 DERIVED: dict[str, Callable[[str], str | None]] = {
     "basename": basename,
     "domain": domain,
@@ -341,10 +368,11 @@ DERIVED: dict[str, Callable[[str], str | None]] = {
     "integrity": lambda text: _INTEGRITY.get(text, text),
     "elevation": lambda text: _ELEVATION.get(text, text),
     "lower": str.lower,
+    "platform": platform,
 }
 
 
-def derived(values: Values, derive: Callable[[str], str | None]) -> pa.Array:
+def derived(values: Values, derive: Callable[[str], str | None]) -> Array:
     """A text column made by a function of text."""
 
     def convert(value: object) -> object:
@@ -354,14 +382,14 @@ def derived(values: Values, derive: Callable[[str], str | None]) -> pa.Array:
     return _text_array(_each(values, convert))
 
 
-def lists(values: Values) -> pa.Array:
+def lists(values: Values) -> Array:
     """A column of lists of texts; a single text is a list of one."""
     rows = [value if isinstance(value, list) else None if value is None else [value] for value in values]
     clean = [row and [text if text is None else scrub(str(text_of(text))) for text in row] for row in rows]
     return pa.array(clean, TEXTS)
 
 
-def jsons(values: Values) -> pa.Array:
+def jsons(values: Values) -> Array:
     """A column of JSON texts. Text that is JSON already stays; an empty one or `[]` says nothing, so it is null."""
     return _text_array([_json(value) for value in values])
 

@@ -1,0 +1,240 @@
+"""JSON of any product: one record a line, one array, one envelope, or values one after the other.
+
+Lines go through orjson. A document that is not lines is never held whole: its rows are decoded one by one.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import BinaryIO, cast
+
+import orjson
+
+from perilune.model.sources import Problem
+from perilune.ports import MIB, Limits, Lost, Read
+from perilune.readers.gather import Gathered
+from perilune.readers.mappings import Mappings
+from perilune.readers.products import Products
+from perilune.readers.streams import Headed
+from perilune.readers.text import Lines, line_blocks
+
+_BEGINS = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\]])")
+_ROWS = frozenset({"records", "results", "Results", "value"})
+_LOOK = MIB
+
+
+class JsonReader:
+    """JSON lines and JSON documents; which product each record comes from is told by its fields."""
+
+    name = "json"
+    looks_for = "JSON of a known product (Defender XDR, Windows events)"
+
+    def __init__(self, mappings: Callable[[], Mappings]) -> None:
+        self._mappings = mappings
+
+    def recognises(self, head: bytes) -> bool:
+        return _BEGINS.match(head) is not None
+
+    def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
+        gathered = Gathered()
+        products = Products(self._mappings(), gathered, limits)
+        head = stream.read(_LOOK)
+        again = cast(BinaryIO, Headed(head, stream))
+        values = _lines(again, limits) if _is_lines(head) else _document(again, limits)
+        for item in values:
+            if isinstance(item, Problem | Lost):
+                yield item
+                continue
+            products.add(*item)
+            if gathered.full:
+                yield from gathered.drain()
+        products.finish()
+        yield from gathered.drain()
+        yield from products.counts()
+
+
+Value = tuple[object, int, int]
+
+
+def _is_lines(head: bytes) -> bool:
+    """Whether each line is a value of its own. A damaged first line must not hide that."""
+    lines = [line for line in head.split(b"\n")[:20] if line.strip()]
+    if len(lines) < 2 and not head.endswith(b"\n"):
+        return False
+    if _is_whole(lines[0]):
+        return True
+    return not lines[0].rstrip().endswith((b"[", b"{", b",")) and sum(map(_is_whole, lines[1:])) >= 2
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(line), dict | list)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _lines(stream: BinaryIO, limits: Limits) -> Iterator[Value | Lost | Problem]:
+    loads = orjson.loads
+    for block in line_blocks(stream, limits):
+        if not isinstance(block, Lines):
+            yield block
+            continue
+        for number, line in enumerate(block.lines, block.first):
+            try:
+                yield loads(line), number, len(line)
+            except orjson.JSONDecodeError:
+                if line.strip(b" \t\r\0"):
+                    yield from _mended(line, number)
+
+
+def _mended(line: bytes, number: int) -> Iterator[Value | Lost | Problem]:
+    """The value of a line that strict JSON refuses: bytes that are no UTF-8, halves of surrogate pairs, NaN."""
+    try:
+        value = json.loads(line.decode("utf-8", "replace"))
+    except (ValueError, RecursionError) as error:
+        yield Lost(Problem("line that is not JSON", 1, f"line {number}: {_short(error)}"))
+        return
+    yield Problem("line that is not strict JSON; what could not be decoded was replaced", 1, f"line {number}")
+    yield value, number, len(line)
+
+
+def _short(error: Exception) -> str:
+    return (str(error) or type(error).__name__)[:100]
+
+
+# --- documents
+
+
+class _Text:
+    """A window on the document's text that moves on as values are taken from it."""
+
+    def __init__(self, stream: BinaryIO, limits: Limits) -> None:
+        self._stream = stream
+        self._limits = limits
+        self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._scan = json.JSONDecoder().raw_decode
+        self.text = ""
+        self.at = 0
+        self.ended = False
+
+    def more(self) -> bool:
+        """Reads on; false at the end or when one value has grown over its budget."""
+        if self.ended or len(self.text) - self.at > self._limits.max_record_bytes:
+            return False
+        data = self._stream.read(max(_LOOK, len(self.text) - self.at))
+        self.ended = not data
+        self.text = self.text[self.at :] + self._decode.decode(data, final=self.ended)
+        self.at = 0
+        return True
+
+    def peek(self) -> str:
+        """The next character that is not white space or a comma; empty at the end."""
+        while True:
+            while self.at < len(self.text):
+                if self.text[self.at] not in " \t\r\n,\0":
+                    return self.text[self.at]
+                self.at += 1
+            if not self.more():
+                return ""
+
+    def value(self) -> tuple[object, int]:
+        """The next value and how many characters it takes; ValueError when there is none."""
+        self.peek()
+        while True:
+            try:
+                value, end = self._scan(self.text, self.at)
+            except ValueError:
+                if not self.more():
+                    raise
+                continue
+            if end == len(self.text) and not self.ended and self.more():
+                continue  # a number may go on in what is not read yet
+            size, self.at = end - self.at, end
+            return value, size
+
+    def skip_line(self) -> None:
+        """Goes on after the end of the line, to find the next value after a broken one."""
+        while (end := self.text.find("\n", self.at)) < 0:
+            self.at = len(self.text)
+            if not self.more():
+                return
+        self.at = end + 1
+
+
+def _document(stream: BinaryIO, limits: Limits) -> Iterator[Value | Lost]:
+    """Values one after the other; the rows within an outermost array or envelope count one by one."""
+    text = _Text(stream, limits)
+    number = faults = 0
+    while (character := text.peek()) and faults < limits.max_faults:
+        try:
+            if character in "[{]}":
+                for value, size in _open(text):
+                    number += 1
+                    yield value, number, size
+            else:
+                raise ValueError("no object and no array")
+        except (ValueError, RecursionError) as error:
+            faults += 1
+            broken = text.ended and text.peek() == ""
+            what = "truncated: the JSON breaks off" if broken or _breaks_off(text) else "value that is not JSON"
+            yield Lost(Problem(what, 1, f"after record {number}: {_short(error)}"))
+            text.skip_line()
+
+
+def _breaks_off(text: _Text) -> bool:
+    return text.ended and text.text.find("\n", text.at) < 0
+
+
+def _open(text: _Text) -> Iterator[tuple[object, int]]:
+    """The rows of the value that begins here."""
+    character = text.peek()
+    if character in "]}":  # the end of an array or envelope that was opened before
+        text.at += 1
+    elif character == "[":
+        text.at += 1
+        yield from _elements(text)
+    else:
+        yield from _object(text)
+
+
+def _elements(text: _Text) -> Iterator[tuple[object, int]]:
+    while character := text.peek():
+        if character == "]":
+            text.at += 1
+            return
+        yield text.value()
+    raise ValueError("the array is not closed")
+
+
+_ENVELOPE = re.compile(
+    r'\{\s*(?:"(?:schema|Schema|stats|Stats|@odata\.\w+)"|"(?:records|results|Results|value)"\s*:\s*\[)'
+)
+
+
+def _object(text: _Text) -> Iterator[tuple[object, int]]:
+    """The rows of an envelope one by one, or the object itself.
+
+    Only an envelope's first key is looked at, and its rows are decoded one by one: they may be gigabytes.
+    """
+    if len(text.text) - text.at < 256:
+        text.more()
+    if not _ENVELOPE.match(text.text, text.at):
+        yield text.value()
+        return
+    text.at += 1
+    while (character := text.peek()) and character != "}":
+        name, _ = text.value()
+        if text.peek() != ":":
+            raise ValueError("a colon is missing")
+        text.at += 1
+        if name in _ROWS and text.peek() == "[":
+            text.at += 1
+            yield from _elements(text)
+        else:
+            text.value()
+    text.at += 1
+    if not character:
+        raise ValueError("the object is not closed")
