@@ -20,6 +20,8 @@ Codes = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
+_SLICES = 200  # values whose rows are cheaper to take one by one
+_FEW = 6  # look-ups by value that are cheaper by going through all rows than by sorting them first
 _UNKNOWN, _NO, _YES = 0, 1, 2
 
 
@@ -34,6 +36,7 @@ class Column:
         self.values = values
         self.null = len(values)
         self._many = many  # each value is a list of texts, of which any may meet a test
+        self._asked = 0  # how often rows were looked up by value
         self._memo: dict[str, npt.NDArray[np.uint8]] = {}
 
     @cached_property
@@ -80,18 +83,20 @@ class Column:
         return _sorted_rows(self.codes, self.null), starts
 
     def rows_of(self, values: Rows) -> Rows:
-        """The rows that have one of the codes, in ascending order."""
+        """The rows that have one of the codes, in no particular order."""
+        self._asked += 1
+        if self._asked <= _FEW:
+            wanted = np.zeros(self.null + 1, np.bool_)
+            wanted[values] = True
+            return np.flatnonzero(wanted[self.codes])
         order, starts = self._order
-        lengths = starts[values + 1] - starts[values]
-        total = int(lengths.sum())
-        if total == 0:
-            return np.empty(0, np.intp)
-        if len(values) == 1:
-            return order[starts[values[0]] : starts[values[0] + 1]]
-        ends = np.cumsum(lengths)
-        within = np.arange(total) - np.repeat(ends - lengths, lengths)
-        rows: Rows = order[np.repeat(starts[values], lengths) + within]
-        rows.sort()
+        begins, ends = starts[values], starts[values + 1]
+        if len(values) <= _SLICES:
+            each = [order[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+            return np.concatenate(each) if each else np.empty(0, np.intp)
+        lengths = ends - begins
+        upto = np.cumsum(lengths)
+        rows: Rows = order[np.repeat(begins - upto + lengths, lengths) + np.arange(int(upto[-1]))]
         return rows
 
     def met_by(self, key: str, test: Predicate, codes: npt.NDArray[np.integer]) -> Mask:
@@ -103,20 +108,20 @@ class Column:
         seen = memo[codes]
         unknown = np.flatnonzero(seen == _UNKNOWN)
         if len(unknown):
-            new = np.unique(codes[unknown])
+            new = distinct(codes[unknown], self.null + 1)
             memo[new] = self._tested(test, new.tolist())
             seen = memo[codes]
         mask: Mask = seen == _YES
         return mask
 
-    def settle(self, key: str, met: npt.NDArray[np.integer], *, on_null: bool) -> None:
-        """Notes which codes meet a test, where that is known of all of them."""
+    def settle(self, key: str, found: Rows, *, exact: bool) -> None:
+        """Notes what a search says of a test: no other value can meet it; these do, or may where not `exact`."""
         memo = np.full(self.null + 1, _NO, np.uint8)
-        memo[met] = _YES
-        memo[self.null] = _YES if on_null else _NO
+        memo[found] = _YES if exact else _UNKNOWN
         self._memo[key] = memo
 
-    def is_settled(self, key: str) -> bool:
+    def is_known(self, key: str) -> bool:
+        """Whether anything is known of a test."""
         return key in self._memo
 
     def forget(self, key: str) -> None:
@@ -125,17 +130,26 @@ class Column:
 
     def _tested(self, test: Predicate, codes: Sequence[int]) -> npt.NDArray[np.uint8]:
         if self._many:
-            found = [self._any_met(test, code) for code in codes]
-        elif test.wants_original:
-            texts, originals, holds = self.texts, self.originals, test.holds
-            found = [holds(texts[code], originals[code]) for code in codes]
+            met = np.array([self._any_met(test, code) for code in codes], np.bool_)
         else:
-            texts, holds = self.texts, test.holds
-            found = [holds(texts[code], None) for code in codes]
-        return np.where(np.array(found, np.bool_), _YES, _NO).astype(np.uint8)
+            texts = self.texts
+            originals = self.originals if test.wants_original else ()
+            some = [originals[code] for code in codes] if originals else ()
+            met = test.holds([texts[code] for code in codes], some)
+        return np.where(met, _YES, _NO).astype(np.uint8)
 
     def _any_met(self, test: Predicate, code: int) -> bool:
-        return any(test.holds(fold(text), text) for text in self.originals[code])  # type: ignore[attr-defined]
+        texts = cast("list[str]", self.originals[code])
+        return bool(test.holds([fold(text) for text in texts], texts).any())
+
+
+def distinct(codes: npt.NDArray[np.integer], most: int) -> Rows:
+    """The distinct codes in ascending order; `most` is above them all."""
+    if len(codes) < 64 or most > 64 * len(codes):
+        return np.unique(codes).astype(np.intp, copy=False)
+    seen = np.zeros(most, np.bool_)
+    seen[codes] = True
+    return np.flatnonzero(seen)
 
 
 def _sorted_rows(codes: Codes, most: int) -> Rows:

@@ -158,10 +158,9 @@ def _share(word: Word) -> float:
     """The share of a column's values that are expected to have the word."""
     if not is_wordy(word.column):
         return _COMMON / 100
-    if len(word.text) < _SHORT and word.kind != IS:
-        return 1.0
     lines = _commonplace()
-    return sum(word.text in line for line in lines) / len(lines) + _COMMON / 10 / len(word.text)
+    short = _COMMON if len(word.text) < _SHORT and word.kind != IS else 0
+    return sum(word.text in line for line in lines) / len(lines) + short + _COMMON / 10 / len(word.text)
 
 
 @lru_cache(maxsize=1)
@@ -186,8 +185,7 @@ def regex_words(pattern: str, flags: str) -> frozenset[str] | None:
     except (sre_parser.error, RecursionError, OverflowError):
         return None
     ignores_case = "i" in flags or "(?" in pattern.replace("(?:", "")
-    found = _best(_required(parsed, ignores_case))
-    return found if found and min(map(len, found)) >= 2 else None
+    return _best(_required(parsed, ignores_case))
 
 
 Alternatives = frozenset[str]

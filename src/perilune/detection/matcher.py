@@ -14,7 +14,7 @@ import numpy.typing as npt
 import orjson
 
 from perilune.detection import oracle
-from perilune.detection.columns import Columns, Mask, Rows
+from perilune.detection.columns import Column, Columns, Mask, Rows, distinct
 from perilune.detection.cover import is_wordy
 from perilune.detection.encoding import decode
 from perilune.detection.plan import Plan, TablePlan
@@ -47,11 +47,16 @@ def _slice(plan: TablePlan, table: Table, start: int) -> Hits:
     for branch, rows in _Batch(plan, part).hits():
         found.setdefault(int(plan.rules[branch]), []).append(rows)
     rules = sorted(found)
-    each = [found[rule][0] if len(found[rule]) == 1 else np.unique(np.concatenate(found[rule])) for rule in rules]
+    each = [_in_order(found[rule], len(part)) for rule in rules]
     if not rules:
         return np.empty(0, np.int32), np.empty(0, np.int64)
     counts = [len(rows) for rows in each]
     return np.repeat(np.array(rules, np.int32), counts), np.concatenate(each).astype(np.int64) + start
+
+
+def _in_order(rows: list[Rows], most: int) -> Rows:
+    """The rows of all branches of one rule, ascending, each once."""
+    return np.sort(rows[0]) if len(rows) == 1 else distinct(np.concatenate(rows), most)
 
 
 class _Batch:
@@ -64,7 +69,7 @@ class _Batch:
         self._always: set[str] = set()  # tests that hold on every row of this batch
 
     def hits(self) -> Iterator[tuple[int, Rows]]:
-        """Branches and the rows that they hold on, in ascending order."""
+        """Branches and the rows that they hold on."""
         plan = self._plan
         alive = np.ones(len(plan.branches), np.bool_)
         self._settle_guards(alive)
@@ -123,13 +128,23 @@ class _Batch:
     def _candidates(self, branch: int, clause_rows: npt.NDArray[np.int64]) -> Rows:
         plan = self._plan
         if branch >= plan.covered:
-            return np.arange(len(self._columns))
+            return self._uncovered(plan.branches[branch])
         first, last = plan.branch_clauses[branch], plan.branch_clauses[branch + 1]
         best = first + int(np.argmin(clause_rows[first:last]))
         tests = plan.branches[branch].clauses[best - first]
         end = plan.clause_starts[best + 1] if best + 1 < len(plan.clause_starts) else len(plan.clause_words)
         words = plan.clause_words[plan.clause_starts[best] : end]
         return self._rows_with(words, tests, plan.branches[branch])
+
+    def _uncovered(self, branch: Branch) -> Rows:
+        """The rows of a branch that no word stands for, by its test of the column with fewest values."""
+        known = ((part, self._columns.get(part.column)) for part in branch.parts if isinstance(part, Test))
+        tests = [(part, column) for part, column in known if column is not None and part.key not in self._always]
+        if not tests:
+            return np.arange(len(self._columns))
+        test, column = min(tests, key=lambda each: each[1].null)
+        present = np.flatnonzero(column.counts)
+        return column.rows_of(present[self._met(test, column, present)])
 
     def _rows_with(self, words: npt.NDArray[np.int32], tests: tuple[Test, ...], branch: Branch) -> Rows:
         """The rows with one of the words, left out those whose value fails the branch's tests of that column."""
@@ -143,11 +158,11 @@ class _Batch:
         column, found = self._columns.get(name), self._found[name]
         if column is None:
             return np.empty(0, np.intp)
-        mine = words[(words >= found.first) & (words < found.first + len(found.starts) - 1)].tolist()
-        values = found.of(mine[0]) if len(mine) == 1 else _union([found.of(word) for word in mine])
+        mine = words[(words >= found.first) & (words < found.first + len(found.starts) - 1)]
+        values = found.of_any(mine.tolist(), column.null)
         for part in branch.parts:
             if isinstance(part, Test) and part.column == name and not (part.exact and tests == (part,)):
-                values = values[column.met_by(part.key, predicate(part.key), values)]
+                values = values[self._met(part, column, values)]
         return column.rows_of(values)
 
     def _verified(self, branch: Branch, rows: Rows) -> Rows:
@@ -184,11 +199,15 @@ class _Batch:
         column, compiled = self._columns.get(test.column), predicate(test.key)
         if column is None:
             return np.full(len(rows), compiled.on_null)
+        return self._met(test, column, column.codes[rows])
+
+    def _met(self, test: Test, column: Column, codes: npt.NDArray[np.integer]) -> Mask:
+        """Which of the codes meet the test; what the search found settles most of them."""
         words = self._plan.words_of.get(test.key)
-        if words is not None and test.column in self._found and not column.is_settled(test.key):
-            found = self._found[test.column]
-            column.settle(test.key, _union([found.of(word) for word in words.tolist()]), on_null=compiled.on_null)
-        return column.met_by(test.key, compiled, column.codes[rows])
+        if words is not None and test.column in self._found and not column.is_known(test.key):
+            found = self._found[test.column].of_any(words.tolist(), column.null)
+            column.settle(test.key, found, exact=test.exact)
+        return column.met_by(test.key, predicate(test.key), codes)
 
     def _all(self, nodes: Sequence[Node], rows: Rows) -> Mask:
         left = np.arange(len(rows))
@@ -205,19 +224,14 @@ class _Batch:
         if one is None or other is None:
             return np.zeros(len(rows), np.bool_)
         leaf = decode(orjson.loads(node.key))
-        pairs = one.codes[rows].astype(np.int64) * (other.null + 1) + other.codes[rows]
-        distinct, back = np.unique(pairs, return_inverse=True)
+        width = other.null + 1
+        pairs = one.codes[rows].astype(np.int64) * width + other.codes[rows]
+        each = distinct(pairs, (one.null + 1) * width)
         left, right = [*one.originals, None], [*other.originals, None]
-        codes = (divmod(pair, other.null + 1) for pair in distinct.tolist())
-        held = [oracle.same(leaf, left[a], right[b]) for a, b in codes]  # type: ignore[arg-type]
-        mask: Mask = np.array(held, np.bool_)[back]
+        codes = (divmod(pair, width) for pair in each.tolist())
+        held = np.array([oracle.same(leaf, left[a], right[b]) for a, b in codes], np.bool_)  # type: ignore[arg-type]
+        mask: Mask = held[np.searchsorted(each, pairs)]
         return mask
-
-
-def _union(each: Sequence[Rows]) -> Rows:
-    if not each:
-        return np.empty(0, np.intp)
-    return each[0] if len(each) == 1 else np.unique(np.concatenate(each))
 
 
 def _cost(node: Node) -> int:

@@ -55,7 +55,7 @@ class TablePlan:
     branch_clauses  where each branch's clauses begin; the branches at the end have none
     readers         for each column with words, the branches whose clauses look there
     guards          tests on dispatch columns that no word can settle, with the branches that need them
-    words_of        the ids of an exact test's words, where all of them are looked for
+    words_of        the ids of a test's words, where all of them are looked for
     shared          tests that more than one branch has
     """
 
@@ -173,7 +173,7 @@ def _words_of(tests: Iterable[Test], words: Mapping[Word, int]) -> dict[str, Ids
     return {
         test.key: _ids(words[word] for word in test.words)
         for test in tests
-        if test.exact and test.words and all(word in words for word in test.words)
+        if test.words and all(word in words for word in test.words)
     }
 
 

@@ -1,7 +1,8 @@
-"""A test of one column as a Python function of a value.
+"""A test of one column as a function over values.
 
-The matcher calls it once for each distinct value that the words left over. It searches in another way than the
-oracle does: strings by their own methods, patterns from left to right or by RE2.
+The matcher calls it once for each distinct value that the words left over, many values at a time: each leaf is one
+tight loop over those that the leaves before it did not settle. It searches in another way than the oracle does:
+strings by their own methods, patterns from left to right or by RE2.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
+import numpy.typing as npt
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 import re2  # type: ignore[import-untyped]
 
 from perilune.detection import encoding
@@ -33,7 +38,11 @@ from perilune.model.rules import (
     Wildcard,
 )
 
-Holds = Callable[[str, object], bool]  # (folded text, original value) of a value that is not null
+Mask = npt.NDArray[np.bool_]
+Texts = Sequence[str]
+Values = Sequence[object]
+Holds = Callable[[Texts, Values], Mask]  # folded texts and original values, none of them null
+_BULK = 256  # values from which on it pays to hand them to Arrow, whose regex engine is the same RE2
 _OPERATORS: dict[Compare, Callable[[float, float], bool]] = {
     Compare.EQ: operator.eq,
     Compare.NEQ: operator.ne,
@@ -46,7 +55,7 @@ _OPERATORS: dict[Compare, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """A compiled test: of values, and of null."""
+    """A compiled test: of values, and of null. The original values are given only where they are wanted."""
 
     holds: Holds
     on_null: bool
@@ -87,69 +96,128 @@ def _wants_original(expr: Expr) -> bool:
 def _compile(expr: Expr) -> Holds:
     match expr:
         case Or(of=parts):
-            return _any(parts)
+            return _in_turn(_alternatives(parts), until=True)
         case And(of=parts):
-            tests = [_compile(part) for part in parts]
-            return lambda low, value: all(test(low, value) for test in tests)
+            return _in_turn([_compile(part) for part in sorted(parts, key=_effort)], until=False)
         case Not(of=inner):
             test = _compile(inner)
-            return lambda low, value: not test(low, value)
+            return lambda texts, values: ~test(texts, values)
         case Null():
-            return lambda low, value: False
+            return lambda texts, values: np.zeros(len(texts), np.bool_)
         case Exists():
-            return lambda low, value: True
-        case Text(cased=True):
-            cased = _text(expr.parts)
-            return lambda low, value: cased(as_text(value) or "")
-        case Text():
-            folded = _text(tuple(fold(part) if isinstance(part, str) else part for part in expr.parts))
-            return lambda low, value: folded(low)
+            return lambda texts, values: np.ones(len(texts), np.bool_)
+        case Regex(pattern=pattern, flags=flags):
+            return _regex(pattern, flags)
+        case Text(cased=True, parts=parts):
+            return _each_value(_text(parts))
+        case Text(parts=parts):
+            return _each_text(_text(_folded(parts)))
+        case Boolean(value=truth):
+            return _each_text(("true" if truth else "false").__eq__)
         case _:
             return _of_value(expr)
 
 
-def _of_value(leaf: Expr) -> Holds:
-    match leaf:
-        case Regex(pattern=pattern, flags=flags):
-            search = regex(pattern, flags).search
-            return lambda low, value: search((as_text(value) or "").encode()) is not None
-        case Number(op=op, value=wanted):
-            compare = _OPERATORS[op]
-            return lambda low, value: (number := as_number(value)) is not None and compare(number, wanted)
-        case TimePart(part=part, op=op, value=wanted):
-            compare = _OPERATORS[op]
-            return lambda low, value: (number := time_part(value, part)) is not None and compare(number, wanted)
-        case Boolean(value=truth):
-            word = "true" if truth else "false"
-            return lambda low, value: low == word
-        case Cidr(network=network):
-            return lambda low, value: in_network(as_text(value) or "", network)
-    raise AssertionError(f"not a test of one value: {leaf}")
+def _in_turn(tests: Sequence[Holds], *, until: bool) -> Holds:
+    """An Or (`until` true) or an And (`until` false): each test sees what is not settled by those before it."""
+    if len(tests) == 1:
+        return tests[0]
+
+    def holds(texts: Texts, values: Values) -> Mask:
+        settled: Mask = tests[0](texts, values) == until
+        for test in tests[1:]:
+            left = np.flatnonzero(~settled).tolist()
+            if not left:
+                break
+            some = [texts[at] for at in left]
+            originals = [values[at] for at in left] if values else values
+            settled[left] = test(some, originals) == until
+        result: Mask = settled == until
+        return result
+
+    return holds
 
 
-def _any(parts: Sequence[Expr]) -> Holds:
-    """An Or, its plain texts gathered by kind: one pass over a set, a tuple of ends, a list of words."""
+def _alternatives(parts: Sequence[Expr]) -> list[Holds]:
+    """The tests of an Or, its plain texts gathered by kind: a set of values, a tuple of ends, then each word."""
     words: dict[str, list[str]] = {"c": [], "p": [], "s": [], "e": []}
-    others: list[Holds] = []
+    others: list[Expr] = []
     for part in parts:
         kind = _kind(part)
         if kind is None or not isinstance(part, Text):
-            others.append(_compile(part))
+            others.append(part)
         else:
             words[kind].append(fold(next((p for p in part.parts if isinstance(p, str)), "")))
-    inside, starts, ends = tuple(words["c"]), tuple(words["p"]), tuple(words["s"])
-    whole = frozenset(words["e"])
+    whole, starts, ends = frozenset(words["e"]), tuple(words["p"]), tuple(words["s"])
+    found: list[Holds] = []
+    if whole:
+        found.append(_each_text(whole.__contains__))
+    if starts:
+        found.append(_each_text(lambda text: text.startswith(starts)))
+    if ends:
+        found.append(_each_text(lambda text: text.endswith(ends)))
+    found.extend(map(_containing, words["c"]))
+    found.extend(_compile(part) for part in sorted(others, key=_effort))
+    return found
 
-    def holds(low: str, value: object) -> bool:
-        return (
-            low in whole
-            or low.startswith(starts)
-            or low.endswith(ends)
-            or any(word in low for word in inside)
-            or any(other(low, value) for other in others)
-        )
+
+def _effort(expr: Expr) -> int:
+    """Which test to make first: short ones before long ones, expressions last."""
+    match expr:
+        case And(of=parts) | Or(of=parts):
+            return sum(map(_effort, parts))
+        case Not(of=inner):
+            return _effort(inner)
+        case Regex():
+            return 20
+        case _:
+            return 1 if _kind(expr) else 3
+
+
+def _containing(word: str) -> Holds:
+    return lambda texts, values: np.array([word in text for text in texts], np.bool_)
+
+
+def _each_text(test: Callable[[str], bool]) -> Holds:
+    return lambda texts, values: np.array([test(text) for text in texts], np.bool_)
+
+
+def _each_value(test: Callable[[str], bool]) -> Holds:
+    return lambda texts, values: np.array([test(as_text(value) or "") for value in values], np.bool_)
+
+
+def _regex(pattern: str, flags: str) -> Holds:
+    search = regex(pattern, flags).search
+    whole = f"(?{flags}){pattern}" if flags else pattern
+
+    def holds(texts: Texts, values: Values) -> Mask:
+        if len(values) >= _BULK and all(isinstance(value, str) for value in values):
+            found = pc.match_substring_regex(pa.array(values, pa.string()), whole)
+            return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+        return np.array([search((as_text(value) or "").encode()) is not None for value in values], np.bool_)
 
     return holds
+
+
+def _of_value(leaf: Expr) -> Holds:
+    match leaf:
+        case Number(op=op, value=wanted):
+            return _compared(as_number, op, wanted)
+        case TimePart(part=part, op=op, value=wanted):
+            return _compared(lambda value: time_part(value, part), op, wanted)
+        case Cidr(network=network):
+            return _each_value(lambda text: in_network(text, network))
+    raise AssertionError(f"not a test of one value: {leaf}")
+
+
+def _compared(read: Callable[[object], float | None], op: Compare, wanted: float) -> Holds:
+    compare = _OPERATORS[op]
+
+    def test(value: object) -> bool:
+        number = read(value)
+        return number is not None and compare(number, wanted)
+
+    return lambda texts, values: np.array([test(value) for value in values], np.bool_)
 
 
 def _kind(expr: Expr) -> str | None:
@@ -168,6 +236,10 @@ def _kind(expr: Expr) -> str | None:
     return None
 
 
+def _folded(parts: tuple[str | Wildcard, ...]) -> tuple[str | Wildcard, ...]:
+    return tuple(fold(part) if isinstance(part, str) else part for part in parts)
+
+
 def _text(parts: tuple[str | Wildcard, ...]) -> Callable[[str], bool]:
     if Wildcard.ONE in parts:
         return _by_regex(parts)
@@ -179,7 +251,8 @@ def _text(parts: tuple[str | Wildcard, ...]) -> Callable[[str], bool]:
         return lambda text: text == whole
     first = None if starts else words.pop(0)
     last = None if ends else words.pop()
-    return lambda text: _in_order(text, first, words, last)
+    longest = max((*words, first or "", last or ""), key=len)
+    return lambda text: longest in text and _in_order(text, first, words, last)
 
 
 def _in_order(text: str, first: str | None, words: Sequence[str], last: str | None) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from perilune.detection.columns import Column, Rows
+from perilune.detection.columns import Column, Rows, distinct
 from perilune.detection.plan import Needles
 
 _CHUNK = 4 << 20  # bytes searched at once: the matches of one call are Python objects, and so bounded
@@ -30,6 +30,15 @@ class Found:
         """The values that have a word, by its id in the plan."""
         at = word - self.first
         return self.values[self.starts[at] : self.starts[at + 1]]
+
+    def of_any(self, words: Sequence[int], most: int) -> Rows:
+        """The values that have at least one of the words, in ascending order."""
+        if len(words) == 1:
+            return self.of(words[0])
+        each = [found for word in words if len(found := self.of(word))]
+        if len(each) < 2:
+            return each[0] if each else np.empty(0, np.intp)
+        return distinct(np.concatenate(each), most)
 
 
 def find(needles: Needles, column: Column) -> Found:
