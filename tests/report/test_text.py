@@ -168,7 +168,7 @@ def test_only_plain_web_addresses_may_become_links(url: str, is_link: bool) -> N
 def test_the_reason_says_who_did_what_under_whom_and_what_speaks_against_it() -> None:
     assert text.reason_sentence(cases.INTRUSION) == (
         "lua5.4 (process 8530) ran on web-01 as www-data, started by lua5.4 under sh under nginx, and matched the "
-        "critical rule “Lua one-liner opens a socket and feeds it to a shell”; 4 other rules agree. "
+        "critical rule “Lua one-liner opens a socket and feeds it to a shell”; 4 other rules matched. "
         "Lowered by 10 points: known use: OpenResty or nginx with the Lua module."
     )
 

@@ -87,7 +87,8 @@ def hunt(
     configured = settings.load()
     with ExitStack() as stack:
         if demo:
-            paths = (*paths, stack.enter_context(as_file(files("perilune") / "content" / "samples")))
+            samples = stack.enter_context(as_file(files("perilune") / "content" / "samples"))
+            paths = (*paths, *sorted(path for path in samples.iterdir() if path.name != "README.txt"))
         progress = None if quiet else stack.enter_context(_progress())
         found = pipeline.hunt(
             paths,
