@@ -196,7 +196,7 @@ def _show_rule(findings: Sequence[Finding]) -> None:
     out.print(_under(f"{author}, rule {first.rule_id}", "dim"))
     out.print(_under(f"{when(first.time)}, {first.event.source} record {first.event.record}", "dim"))
     for field, pieces in _by_field(first.evidence).items():
-        tests = "; ".join(shorten(piece.test, 120) for piece in pieces)
+        tests = "; ".join(shorten(piece.test, 64) for piece in pieces)
         out.print(_under(f"{field} {shorten(tests, 600)}"))
         out.print(_under(f"  {shorten(pieces[0].value, COMMAND_SHOWN)}", "italic"))
     for reason in first.reasons[1:]:
