@@ -19,7 +19,6 @@ BESIDE = frozenset(
     "_SubscriptionId _TimeReceived _Internal_WorkspaceResourceId MG ManagementGroupName Computer RawData "
     "SourceComputerId Tenant".split()
 )
-_NAMES_TABLE = ("Type", "$table", "TableName")
 _CATEGORY = "AdvancedHunting-"
 _ROWS = ("records", "results", "Results", "value")
 
@@ -76,7 +75,7 @@ def _table_of_action(action: object) -> str | None:
 
 def named_table(record: Mapping[str, object]) -> object:
     """What the record itself says of its table, if it does."""
-    return next((record[name] for name in _NAMES_TABLE if record.get(name)), None)
+    return record.get("Type") or record.get("$table") or record.get("TableName")
 
 
 def is_envelope(record: Mapping[str, object]) -> bool:

@@ -155,13 +155,15 @@ class _Text:
             size, self.at = end - self.at, end
             return value, size
 
-    def skip_line(self) -> None:
-        """Goes on after the end of the line, to find the next value after a broken one."""
-        while (end := self.text.find("\n", self.at)) < 0:
-            self.at = len(self.text)
-            if not self.more():
+    def resume(self) -> None:
+        """Goes on at the next line that begins with an object or an array, after a value that is broken."""
+        while True:
+            end = self.text.find("\n", self.at)
+            self.at = len(self.text) if end < 0 else end + 1
+            if end < 0 and not self.more():
                 return
-        self.at = end + 1
+            if end >= 0 and self.peek() in ("", "{", "["):
+                return
 
 
 def _document(stream: BinaryIO, limits: Limits) -> Iterator[Value | Lost]:
@@ -178,14 +180,11 @@ def _document(stream: BinaryIO, limits: Limits) -> Iterator[Value | Lost]:
                 raise ValueError("no object and no array")
         except (ValueError, RecursionError) as error:
             faults += 1
-            broken = text.ended and text.peek() == ""
-            what = "truncated: the JSON breaks off" if broken or _breaks_off(text) else "value that is not JSON"
+            text.resume()
+            what = (
+                "value that is not JSON" if text.peek() else "truncated: the JSON breaks off, or is broken to its end"
+            )
             yield Lost(Problem(what, 1, f"after record {number}: {_short(error)}"))
-            text.skip_line()
-
-
-def _breaks_off(text: _Text) -> bool:
-    return text.ended and text.text.find("\n", text.at) < 0
 
 
 def _open(text: _Text) -> Iterator[tuple[object, int]]:

@@ -6,7 +6,7 @@ conversion is a ContentError that says the file, the line and what would be righ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -72,7 +72,12 @@ class Recognise:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """One kind of raw record and the table that it fills."""
+    """One kind of raw record and the table that it fills.
+
+    as_is     raw fields named as a column fill that column
+    siblings  the raw fields that are read, by the object they stand in
+    taken     the fields of `extra`'s object that a column takes
+    """
 
     kinds: tuple[str, ...]
     table: str
@@ -81,6 +86,8 @@ class Map:
     extra: Extra | None = None
     recognise: Recognise | None = None
     as_is: bool = False
+    siblings: Mapping[FieldPath, tuple[str, ...]] = field(default_factory=dict)
+    taken: frozenset[str] = frozenset()
     source: str = ""
 
 
@@ -218,16 +225,35 @@ def _map(node: _Node, shared: Mapping[str, _Node]) -> Map:
     for name, spec in _specs(keys, shared):
         _known_column(table, name, spec)
         columns[name] = _column(name, spec, absent, to_path)
+    extra = _extra(keys["extra"], to_path) if "extra" in keys else None
+    paths = _paths(columns.values())
     return Map(
         kinds=_kinds(keys["kind"]),
         table=table,
         columns=tuple(columns.values()),
         constants=_constants(keys.get("constants"), table),
-        extra=_extra(keys["extra"], to_path) if "extra" in keys else None,
+        extra=extra,
         recognise=_recognise(keys["recognise"], to_path) if "recognise" in keys else None,
         as_is=bool(keys["as_is"].value) if "as_is" in keys else False,
+        siblings=_siblings((*paths, *(extra.add.values() if extra else ()))),
+        taken=frozenset(path[-1] for path in paths if extra and path[:-1] == extra.of),
         source=node.where,
     )
+
+
+def _paths(columns: Iterable[Column]) -> tuple[FieldPath, ...]:
+    """Every raw field that the columns are filled from."""
+    sources = [source for column in columns for source in column.sources]
+    return tuple(path for one in sources for path in (one.paths if isinstance(one, Joined) else (one,)))
+
+
+def _siblings(paths: Iterable[FieldPath]) -> dict[FieldPath, tuple[str, ...]]:
+    """The names wanted of each object, the objects on the way to nested ones included."""
+    found: dict[FieldPath, dict[str, None]] = {}
+    for path in paths:
+        for depth in range(len(path)):
+            found.setdefault(path[:depth], {})[path[depth]] = None
+    return {parent: tuple(names) for parent, names in found.items()}
 
 
 def _specs(keys: Mapping[str, _Node], shared: Mapping[str, _Node]) -> Iterator[tuple[str, _Node]]:

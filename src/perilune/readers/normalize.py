@@ -7,9 +7,10 @@ are looked up once per batch and shared by all fields in them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, repeat
+from operator import itemgetter
 from typing import Any, cast
 
 import pyarrow as pa
@@ -24,35 +25,71 @@ Raw = Mapping[str, object]
 
 
 class Fields:
-    """One batch of raw records, seen as columns."""
+    """One batch of raw records, seen as columns.
 
-    def __init__(self, records: Sequence[Raw]) -> None:
-        self._known: dict[FieldPath, list[object]] = {(): list(records)}
+    `siblings` names the fields that are wanted of each object: they are taken in one pass over the records,
+    while each record is in the processor's cache, instead of one pass per field.
+    """
+
+    def __init__(self, records: Sequence[Raw], siblings: Mapping[FieldPath, Sequence[str]]) -> None:
+        self._known: dict[FieldPath, Sequence[object]] = {(): records}
+        self._siblings = siblings
 
     def __len__(self) -> int:
         return len(self._known[()])
 
-    def get(self, path: FieldPath) -> list[object]:
+    def get(self, path: FieldPath) -> Sequence[object]:
         """The values at a path, null where it leads nowhere."""
         found = self._known.get(path)
-        if found is None:
-            key = path[-1]
-            inside = self.get(path[:-1])
-            found = [one.get(key) if type(one) is dict else None for one in inside]
-            self._known[path] = found
-        return found
+        if found is not None:
+            return found
+        *above, key = path
+        parent = tuple(above)
+        names = self._siblings.get(parent, ())
+        if key not in names:
+            names = (key,)
+        for name, values in zip(names, take(self.get(parent), names), strict=True):
+            self._known[(*parent, name)] = values
+        return self._known[path]
+
+
+def take(objects: Sequence[object], names: Sequence[str]) -> Sequence[Sequence[object]]:
+    """One column per name: the objects' values under it, null where an object lacks it or is none."""
+    try:
+        return _columns(objects, names)
+    except (KeyError, TypeError, IndexError):
+        pass
+    shapes = {tuple(one) if type(one) is dict else () for one in objects}
+    common = frozenset(shapes.pop()).intersection(*shapes)
+    everywhere = [name for name in names if name in common]
+    known = dict(zip(everywhere, _columns(objects, everywhere) if everywhere else (), strict=True))
+    somewhere = frozenset().union(*shapes, common)
+    return [known[name] if name in known else _sparse(objects, name, name in somewhere) for name in names]
+
+
+def _columns(objects: Sequence[object], names: Sequence[str]) -> Sequence[Sequence[object]]:
+    """The columns, where every object has every name; else a KeyError, or a TypeError where one is no object."""
+    rows = [*map(itemgetter(*names), objects)]  # type: ignore[arg-type]  # what is no object raises
+    return list(zip(*rows, strict=True)) if len(names) > 1 else [rows]
+
+
+def _sparse(objects: Sequence[object], name: str, exists: bool) -> Sequence[object]:
+    if not exists:
+        return [None] * len(objects)
+    return [one.get(name) if type(one) is dict else None for one in objects]
 
 
 def to_table(records: Sequence[Raw], numbers: Sequence[int], one: Map, faults: convert.Faults) -> pa.Table:
     """The rows of one batch under one map."""
-    fields = Fields(records)
+    same = _same_names(records, one) if one.as_is else []
+    fields = Fields(records, {**one.siblings, (): (*one.siblings.get((), ()), *same)} if same else one.siblings)
     arrays = {column.name: _fill(column, fields, faults) for column in one.columns}
-    if one.as_is:
-        arrays |= _same_names(fields, one, arrays, faults)
+    for name in same:
+        arrays[name] = _convert(_how_as_is(name), fields.get((name,)), name, faults)
     for name, value in one.constants.items():
         arrays[name] = _repeat(value, name, len(fields))
     if one.extra is not None:
-        arrays["AdditionalFields"] = extra_fields(fields, one.extra, _used(one))
+        arrays["AdditionalFields"] = extra_fields(fields, one.extra, one.taken)
     arrays["XSourceRecord"] = pa.array(numbers, COLUMNS["XSourceRecord"])
     return pa.table(arrays)
 
@@ -70,29 +107,33 @@ def _fill(column: Column, fields: Fields, faults: convert.Faults) -> convert.Arr
     return _convert(column.how, values, column.name, faults)
 
 
-def _first(column: Column, fields: Fields) -> list[object]:
+def _first(column: Column, fields: Fields) -> Sequence[object]:
     """For each record the first source that holds something."""
-    candidates = [_candidate(source, fields) for source in column.sources]
-    values = candidates[0]
-    if column.absent:
-        absent = column.absent
-        values = [None if type(v) is str and v in absent else v for v in values]
-    for other in candidates[1:]:
-        nothing = column.absent | {""}
-        values = [
-            (None if type(b) is str and b in column.absent else b)
-            if a is None or (type(a) is str and a in nothing)
-            else a
-            for a, b in zip(values, other, strict=True)
-        ]
+    first, *others = column.sources
+    values = _without(_candidate(first, fields), column.absent)
+    for source in others:
+        if None not in values and "" not in values:
+            break
+        other = _without(_candidate(source, fields), column.absent)
+        values = [b if a is None or a == "" else a for a, b in zip(values, other, strict=True)]
     return values
 
 
-def _candidate(source: FieldPath | Joined, fields: Fields) -> list[object]:
+def _without(values: Sequence[object], absent: frozenset[str]) -> Sequence[object]:
+    if not absent:
+        return values
+    return [None if type(value) is str and value in absent else value for value in values]
+
+
+def _candidate(source: FieldPath | Joined, fields: Fields) -> Sequence[object]:
     if not isinstance(source, Joined):
         return fields.get(source)
-    parts = [fields.get(path) for path in source.paths]
-    return [_join(row, source.by) for row in zip(*parts, strict=True)]
+    rows = list(zip(*(fields.get(path) for path in source.paths), strict=True))
+    try:
+        known = {row: _join(row, source.by) for row in set(rows)}
+    except TypeError:  # a list or an object among them
+        return [_join(row, source.by) for row in rows]
+    return [known[row] for row in rows]
 
 
 def _join(parts: tuple[object, ...], by: str) -> str | None:
@@ -129,24 +170,39 @@ def _convert(how: str, values: Sequence[object], name: str, faults: convert.Faul
 # --- what no column takes
 
 
-def _used(one: Map) -> frozenset[FieldPath]:
-    paths: set[FieldPath] = set()
-    for column in one.columns:
-        for source in column.sources:
-            paths.update(source.paths if isinstance(source, Joined) else (source,))
-    return frozenset(paths)
-
-
-def extra_fields(fields: Fields, extra: Extra, used: frozenset[FieldPath]) -> convert.Array:
+def extra_fields(fields: Fields, extra: Extra, taken: frozenset[str]) -> convert.Array:
     """AdditionalFields: the object's fields that no column takes, as JSON text; null where none is left."""
     objects = fields.get(extra.of)
-    added = {name: fields.get(path) for name, path in extra.add.items()}
+    beside = _beside(fields, extra)
     names = _names_in(objects)
-    taken = {path[-1] for path in used if path[:-1] == extra.of}
-    if not added and not extra.drop and not taken & names:
-        return convert.texts([convert.dump(one) if type(one) is dict and one else None for one in objects])
     left = sorted(names - taken)
-    return convert.texts([_leftover(one, left, added, row, extra.drop) for row, one in enumerate(objects)])
+    if len(left) == len(names) and not extra.drop:  # nothing to leave out: the objects as they are
+        found = [{**add, **one} if type(one) is dict else add for add, one in zip(beside, objects, strict=True)]
+    else:
+        columns = take(objects, left) if left else []
+        rows: Iterable[tuple[object, ...]] = zip(*columns, strict=True) if left else repeat((), len(objects))
+        found = [{**add, **_kept(left, row, extra.drop)} for add, row in zip(beside, rows, strict=True)]
+    return convert.texts([convert.dump(one) if one else None for one in found])
+
+
+def _beside(fields: Fields, extra: Extra) -> list[Raw]:
+    """The added fields of each record, as objects."""
+    if not extra.add:
+        return [{}] * len(fields)
+    columns = [fields.get(path) for path in extra.add.values()]
+    names = tuple(extra.add)
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def _kept(names: Sequence[str], row: Sequence[object], drop: frozenset[str]) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in zip(names, row, strict=True)
+        if value is not None and not (type(value) is str and value in drop)
+    }
 
 
 def _names_in(objects: Sequence[object]) -> set[str]:
@@ -155,31 +211,11 @@ def _names_in(objects: Sequence[object]) -> set[str]:
     return {name for shape in shapes for name in shape}
 
 
-def _leftover(
-    one: object, left: Sequence[str], added: Mapping[str, list[object]], row: int, drop: frozenset[str]
-) -> str | None:
-    found: dict[str, object] = {}
-    if type(one) is dict:
-        for name in left:
-            value = one.get(name)
-            if value is not None and not (type(value) is str and value in drop):
-                found[name] = value
-    for name, values in added.items():
-        if values[row] is not None:
-            found.setdefault(name, values[row])
-    return convert.dump(found) if found else None
-
-
-def _same_names(
-    fields: Fields, one: Map, taken: Mapping[str, object], faults: convert.Faults
-) -> dict[str, convert.Array]:
-    """Columns for raw fields that are named as the table's columns are."""
-    names = _names_in(fields.get(())) & set(TABLES[one.table].columns) - set(taken)
-    return {
-        name: _convert(_how_as_is(name), fields.get((name,)), name, faults)
-        for name in TABLES[one.table].columns
-        if name in names
-    }
+def _same_names(records: Sequence[Raw], one: Map) -> list[str]:
+    """The raw fields that are named as a column of the table is, and that no other column rule fills."""
+    filled = {column.name for column in one.columns}
+    names = _names_in(records) - filled
+    return [name for name in TABLES[one.table].columns if name in names]
 
 
 _HOW_AS_IS = {str(COLUMNS[name]): how for name, how in (

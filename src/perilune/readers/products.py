@@ -43,7 +43,7 @@ class Products:
             self._add_other(record, number, size, depth)
             return
         kind = self._kind(record, table)
-        if kind == _ENVELOPE and depth < _MAX_ENVELOPES:
+        if kind == _ENVELOPE and depth < _MAX_ENVELOPES and defender.is_envelope(record):
             parts = list(defender.open_envelope(record))
             for part, named in parts:
                 self.add(part, number, size // len(parts), named or table, depth + 1)
@@ -67,7 +67,7 @@ class Products:
         self._odd_where = self._odd_where or f"record {number}"
 
     def _kind(self, record: Raw, table: str | None) -> str:
-        key = (*record, table, _hashable(record.get("ActionType")), _hashable(defender.named_table(record)))
+        key = (tuple(record), table, _word(record.get("ActionType")), _word(record.get("Type")))
         known = self._known.get(key)
         if known is None:
             known = self._classify(record, table)
@@ -128,8 +128,8 @@ class Products:
             yield Lost(Problem("value that is no record", self._odd, self._odd_where))
 
 
-def _hashable(value: object) -> object:
-    return value if isinstance(value, str | int | float | None) else None
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and len(value) < 64 else None
 
 
 def _unknown(record: Mapping[str, object]) -> str:

@@ -45,7 +45,8 @@ class Source:
     @property
     def name(self) -> str:
         """The path as given, and `!member` for each archive on the way; without control characters."""
-        return "".join(c if c.isprintable() else "�" for c in "!".join((self.path, *self.members)))
+        name = "!".join((self.path, *self.members))
+        return name if name.isprintable() else "".join(c if c.isprintable() else "�" for c in name)
 
 
 def unreadable(path: str, why: str, file_format: str = "") -> SourceReport:
@@ -284,7 +285,12 @@ class Opener:
             stream.seek(0)
             return _Zip(stream, self._limits) if head.startswith(b"PK") else _Tar(stream, self._limits)
         except (*FAILURES, tarfile.TarError, NotImplementedError) as error:
-            raise ReadError(f"broken archive: {fault_words(error)}") from None
+            raise ReadError(f"broken archive: {_archive_words(error)}") from None
+
+
+def _archive_words(error: Exception) -> str:
+    words = fault_words(error)
+    return "truncated, its directory at the end is missing" if words == "File is not a zip file" else words
 
 
 def _open_file(path: str) -> BinaryIO:

@@ -255,6 +255,7 @@ def _epoch(value: str) -> object:
 _NANO = pa.timestamp("ns")
 _NANO_UTC = pa.timestamp("ns", tz="UTC")
 _MICRO = pa.timestamp("us")
+_LONGEST_MICRO = len("2019-01-01 00:00:00.000000")
 
 
 def times(values: Values, what: str, faults: Faults) -> Array:
@@ -281,8 +282,11 @@ def _iso_column(values: Values) -> Array | None:
     try:
         column = pa.array(values, TEXT)
         if first.endswith("Z"):
-            return column.cast(_NANO_UTC).cast(TIME, safe=False)
-        return column.cast(_NANO).cast(_MICRO, safe=False).cast(TIME)
+            fine = len(first) > _LONGEST_MICRO + 1
+            return column.cast(_NANO_UTC).cast(TIME, safe=False) if fine else column.cast(TIME)
+        if len(first) > _LONGEST_MICRO:
+            return column.cast(_NANO).cast(_MICRO, safe=False).view(TIME)
+        return column.cast(_MICRO).view(TIME)
     except (pa.ArrowInvalid, UnicodeEncodeError):
         return None
 
