@@ -11,11 +11,13 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 
-from perilune.detection import oracle, sigma
-from perilune.model.rules import Role, Rule
+from perilune.detection import matching, oracle, sigma
+from perilune.model.rules import Role, Rule, RuleSet
+from perilune.model.tables import COLUMNS, Table
 
 CONTENT = Path(str(files("perilune") / "content"))
 RULES = sorted(p for p in (CONTENT / "sigma").rglob("*.yml") if not p.name.endswith(".events.yml"))
@@ -83,3 +85,24 @@ def test_no_known_host_explains_a_hit_of_a_strong_rule() -> None:
         if oracle.rule_holds(host, event["table"], event["row"])
     ]
     assert wide == []
+
+
+def test_the_fast_matcher_agrees_on_every_event() -> None:
+    """All rules over all events at once, as a hunt does it, and one rule at a time over one row."""
+    rules = RuleSet(tuple(parsed(path) for path in (*RULES, *KNOWN_HOSTS)))
+    rows: dict[str, list[dict]] = {}
+    for path in (*RULES, *KNOWN_HOSTS):
+        for event in (e for group in events_of(path).values() for e in group):
+            rows.setdefault(event["table"], []).append(event["row"])
+    for name, of_table in rows.items():
+        names = sorted({column for row in of_table for column in row})
+        schema = pa.schema([(column, COLUMNS[column]) for column in names])
+        table = Table(name, pa.Table.from_pylist(of_table, schema))
+        fast = {(rule.title, index) for rule, index in matching.match(rules, table)}
+        slow = {
+            (rule.title, index)
+            for index, row in enumerate(of_table)
+            for rule in rules.rules
+            if oracle.rule_holds(rule, name, row)
+        }
+        assert fast == slow
