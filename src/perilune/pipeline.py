@@ -60,7 +60,7 @@ def hunt(
     rules: Iterable[str | Path] = (),
     pack: bool = True,
     content: Path | None = None,
-    least: Level = Level.INFORMATIONAL,
+    choice: Choice | None = None,
     limits: readers.Limits | None = None,
     progress: Progress | None = None,
 ) -> Hunt:
@@ -71,11 +71,11 @@ def hunt(
         rules: files and folders of Sigma rules to use besides the pack.
         pack: whether to use the rules and known hosts that ship with Perilune.
         content: the user's own content folder, laid out as the packaged one.
-        least: use only rules of this level and above; known hosts are always used.
+        choice: which of the loaded rules to use.
         limits: budgets of the readers.
         progress: called with each file's report as it is done.
     """
-    ruleset = select(load_rules(rules, pack=pack, content=content), least)
+    ruleset = select(load_rules(rules, pack=pack, content=content), choice or Choice())
     sources: list[SourceReport] = []
     spool = Spool()
     hits = Hits(ruleset.rules)
@@ -121,10 +121,37 @@ def _of_pack(ruleset: RuleSet, folder: Path) -> RuleSet:
     return RuleSet(tuple(rules), ruleset.refused)
 
 
-def select(ruleset: RuleSet, least: Level) -> RuleSet:
-    """The rules of a level and above, and every known use."""
-    chosen = (rule for rule in ruleset.rules if rule.role is Role.CONTEXT or rule.level >= least)
-    return RuleSet(tuple(chosen), ruleset.refused)
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of the loaded rules a hunt uses. Known uses are always used, unless they are excluded.
+
+    least    rules of this level and above
+    tags     rules with one of these tags, or with one below it (`t1059` takes `attack.t1059.011`); none: all
+    exclude  not the rules with one of these ids, titles or tags
+    """
+
+    least: Level = Level.INFORMATIONAL
+    tags: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, rule: Rule) -> bool:
+        names = {rule.id.lower(), rule.title.lower()}
+        if any(name.lower() in names or _tagged(rule, name) for name in self.exclude):
+            return False
+        if rule.role is Role.CONTEXT:
+            return True
+        return rule.level >= self.least and (not self.tags or any(_tagged(rule, tag) for tag in self.tags))
+
+
+def _tagged(rule: Rule, tag: str) -> bool:
+    wanted = tag.lower().removeprefix("attack.")
+    tags = (own.lower().removeprefix("attack.") for own in rule.tags)
+    return any(own == wanted or own.startswith(f"{wanted}.") for own in tags)
+
+
+def select(ruleset: RuleSet, choice: Choice) -> RuleSet:
+    """The rules that a hunt uses."""
+    return RuleSet(tuple(rule for rule in ruleset.rules if choice.takes(rule)), ruleset.refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     show_default=True,
     help="Use only rules of this level and above.",
 )
+@click.option("--tag", "tags", multiple=True, help="Use only rules with this tag, e.g. t1059.011 (repeatable).")
+@click.option("--exclude", multiple=True, help="Leave out the rules with this id, title or tag (repeatable).")
 @click.option(
     "--show",
     type=click.Choice(LEVELS),
@@ -67,6 +69,8 @@ def hunt(
     rule_paths: tuple[Path, ...],
     no_pack: bool,
     level: str,
+    tags: tuple[str, ...],
+    exclude: tuple[str, ...],
     show: str,
     fail_on: str,
     as_json: bool,
@@ -95,7 +99,7 @@ def hunt(
             rules=[*rule_paths, *configured.rules],
             pack=not no_pack,
             content=configured.content if configured.content.is_dir() else None,
-            least=Level[level.upper()],
+            choice=pipeline.Choice(Level[level.upper()], tags, exclude),
             progress=progress,
         )
         stack.callback(found.spool.close)
