@@ -50,6 +50,11 @@ class Guarded(io.RawIOBase):
         buffer[: len(data)] = data
         return len(data)
 
+    def close(self) -> None:
+        if not self.closed:
+            self._inner.close()
+        super().close()
+
     def _next(self, size: int) -> bytes:
         try:
             return cast(bytes, self._read(size))
