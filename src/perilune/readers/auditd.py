@@ -97,6 +97,9 @@ class AuditdReader:
 # --- joining
 
 
+_REMEMBERED = 16_384  # events that have left the window, to tell a late record from a new event
+
+
 class _Window:
     """Joins records of one serial while no more than so many other events have come since."""
 
@@ -144,7 +147,7 @@ class _Window:
         key, records = self._waiting.popitem(last=False)
         self._bytes -= sum(len(record.body) for record in records)
         self._done[key] = None
-        if len(self._done) > self._limits.max_join_window:
+        if len(self._done) > _REMEMBERED:
             self._done.popitem(last=False)
         node, seconds, fraction, _ = key
         micros = int(seconds) * 1_000_000 + int(fraction.ljust(6, "0")[:6])
@@ -169,7 +172,7 @@ class _Window:
 
 def parse_fields(body: str) -> Fields:
     """The fields of one record, decoded; those of a quoted `msg='…'` beside the others."""
-    outer, mark, inner = body.partition(" msg='")
+    outer, mark, inner = body.partition("msg='")
     found: Fields = {}
     if mark:
         inner, _, enriched = inner.rpartition("'")
@@ -354,7 +357,7 @@ def _rows(event: _Event, processes: _Processes, gathered: Gathered) -> bool:
     arguments = parse_arguments(record.body for record in execve) if execve else _from_title(parsed, context)
     started = arguments is not None and context.get("success") != "no"
     if arguments is not None and started:
-        row = _process_row(event, context, arguments, processes)
+        row = _process_row(event, context, arguments, processes, _executed(parsed))
         gathered.add("auditd:execve", row, event.records[0].number, _size(event))
         if not arguments.complete:
             processes.cut(event.records[0].number)
@@ -376,12 +379,11 @@ def _context(parsed: Iterable[tuple[_Record, Fields]]) -> Fields:
     found: Fields = {}
     for record, fields in parsed:
         if record.kind == "SYSCALL":
-            fields.setdefault("SYSCALL", syscall_name(fields.get("arch"), fields.get("syscall")))
+            if "SYSCALL" not in fields and (name := syscall_name(fields.get("arch"), fields.get("syscall"))):
+                fields["SYSCALL"] = name
             found |= {name: fields[name] for name in _CONTEXT if name in fields}
         elif record.kind == "CWD" and "cwd" in fields:
             found["cwd"] = fields["cwd"]
-        elif record.kind == "PATH" and fields.get("item") == "0":
-            found["path"] = fields.get("name")
     return found
 
 
@@ -389,9 +391,17 @@ def _size(event: _Event) -> int:
     return sum(len(record.body) for record in event.records)
 
 
-def _process_row(event: _Event, context: Fields, arguments: Arguments, processes: _Processes) -> Fields:
+def _executed(parsed: Iterable[tuple[_Record, Fields]]) -> str | None:
+    """The file that was asked to be executed: a script where `exe` is its interpreter."""
+    paths = (fields for record, fields in parsed if record.kind == "PATH" and fields.get("item") == "0")
+    return next((_text(fields, "name") for fields in paths), None)
+
+
+def _process_row(
+    event: _Event, context: Fields, arguments: Arguments, processes: _Processes, executed: str | None
+) -> Fields:
     pid, ppid = _text(context, "pid"), _text(context, "ppid")
-    path = _text(context, "exe") or _text(context, "path")
+    path = _text(context, "exe") or executed
     user = _text(context, "UID") or _text(context, "uid")
     parent = processes.find(event.node, ppid)
     if pid is None:

@@ -88,4 +88,5 @@ def _rows(text: io.TextIOWrapper) -> Iterator[tuple[dict[str, object], int, int]
         number += 1
         if len(row) != len(names):
             yield Problem(f"row with {len(row)} fields under a header of {len(names)}", 1, f"row {number}")
+            row += [""] * (len(names) - len(row))
         yield {name: value or None for name, value in zip(names, row, strict=False)}, number, 16 * len(row)

@@ -59,11 +59,11 @@ def take(objects: Sequence[object], names: Sequence[str]) -> Sequence[Sequence[o
         return _columns(objects, names)
     except (KeyError, TypeError, IndexError):
         pass
-    shapes = {tuple(one) if type(one) is dict else () for one in objects}
-    common = frozenset(shapes.pop()).intersection(*shapes)
+    shapes = [frozenset(shape) for shape in {tuple(one) if type(one) is dict else () for one in objects}]
+    common = shapes[0].intersection(*shapes)
+    somewhere = shapes[0].union(*shapes)
     everywhere = [name for name in names if name in common]
     known = dict(zip(everywhere, _columns(objects, everywhere) if everywhere else (), strict=True))
-    somewhere = frozenset().union(*shapes, common)
     return [known[name] if name in known else _sparse(objects, name, name in somewhere) for name in names]
 
 

@@ -50,7 +50,7 @@ class Products:
             return
         self.found += 1
         if kind == _WINDOWS:
-            self._add_event(record, number, size)
+            self._add_event(record["Event"], number, size)
         elif kind in (_NONE, _ENVELOPE):
             self._unknown = self._unknown or _unknown(record)
             self._skipped[self._unknown] += 1
@@ -63,6 +63,9 @@ class Products:
                 self.add(part, number, size // len(value), None, depth + 1)
             return
         self.found += 1
+        self._note_odd(number)
+
+    def _note_odd(self, number: int) -> None:
         self._odd += 1
         self._odd_where = self._odd_where or f"record {number}"
 
@@ -102,11 +105,11 @@ class Products:
                 return one.kinds[0]
         return _NONE
 
-    def _add_event(self, record: Raw, number: int, size: int) -> None:
-        event = shape(record["Event"])
+    def _add_event(self, value: object, number: int, size: int) -> None:
+        event = shape(value)
         system = event["System"] if event is not None else None
         if event is None or not is_object(system):
-            self._odd += 1
+            self._note_odd(number)
             return
         kind = self._kinds.name(system)
         if kind != SCRIPT_BLOCK:

@@ -143,7 +143,9 @@ def whole(value: object) -> object:
 
 
 def _in_range(value: int | None) -> object:
-    return BAD if value is not None and not -(1 << 63) <= value < 1 << 63 else value
+    if value is None:
+        return None
+    return int(value) if -(1 << 63) <= value < 1 << 63 else BAD
 
 
 def wholes(values: Values, what: str, faults: Faults) -> Array:
@@ -311,6 +313,8 @@ _ELEVATION = {
 
 def basename(text: str) -> str | None:
     """What follows the last separator; a path that begins with `/` has only that one."""
+    if text in ("-", "?"):  # Sysmon's words for a path that it could not tell
+        return None
     if text.startswith("/"):
         return text.rsplit("/", 1)[1].removesuffix(" (deleted)") or None
     return text[max(text.rfind("\\"), text.rfind("/")) + 1 :] or None
