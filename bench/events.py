@@ -93,8 +93,8 @@ def write(path: Path, recipe: Recipe, rules: Sequence[Rule]) -> Path:
 def batches(recipe: Recipe, rules: Sequence[Rule]) -> Iterator[pa.Table]:
     """The events, a row group at a time."""
     rng = np.random.default_rng(recipe.seed)
-    pool = _pool(max(200, int(recipe.rows * recipe.distinct)), random.Random(recipe.seed))  # noqa: S311
-    odd = list(_odd_rows(rules, random.Random(recipe.seed + 1)))  # noqa: S311
+    pool = _pool(max(200, int(recipe.rows * recipe.distinct)), random.Random(recipe.seed))
+    odd = list(_odd_rows(rules, random.Random(recipe.seed + 1)))
     for start in range(0, recipe.rows, ROW_GROUP):
         yield _batch(start, min(ROW_GROUP, recipe.rows - start), recipe, pool, odd, rng)
 
@@ -151,7 +151,7 @@ def _ordinary(chance: random.Random, at: int) -> dict[str, object]:
         "ProcessVersionInfoFileDescription": product + " component",
         "XFileVersion": f"10.0.{19041 + at % 40}.{at % 7}",
         "InitiatingProcessFolderPath": parent[1] + parent[0],
-        "InitiatingProcessCommandLine": f"{parent[1]}{parent[0]} {_filled(parent[4], random.Random(at % 3000))}",  # noqa: S311
+        "InitiatingProcessCommandLine": f"{parent[1]}{parent[0]} {_filled(parent[4], random.Random(at % 3000))}",
         "XInitiatingProcessUser": user,
         "XPlatform": "windows",
         "XProvider": "Microsoft-Windows-Sysmon",

@@ -37,7 +37,8 @@ class Column:
         self.null = len(values)
         self._many = many  # each value is a list of texts, of which any may meet a test
         self._asked = 0  # how often rows were looked up by value
-        self._memo: dict[str, npt.NDArray[np.uint8]] = {}
+        self._memo: dict[str, npt.NDArray[np.uint8]] = {}  # by test, what is known of each value
+        self._settled: dict[str, Mask] = {}  # by test, where it is known of all values
 
     @cached_property
     def counts(self) -> npt.NDArray[np.intp]:
@@ -99,14 +100,25 @@ class Column:
         rows: Rows = order[np.repeat(begins - upto + lengths, lengths) + np.arange(int(upto[-1]))]
         return rows
 
+    def rows_of_each(self, values: Rows) -> tuple[Rows, Rows]:
+        """The rows that have the codes, code after code, and for each row which of the codes it has."""
+        order, starts = self._order
+        lengths = starts[values + 1] - starts[values]
+        upto = np.cumsum(lengths)
+        which = np.repeat(np.arange(len(values)), lengths)
+        return order[np.repeat(starts[values] - upto + lengths, lengths) + np.arange(len(which))], which
+
     def met_by(self, key: str, test: Predicate, codes: npt.NDArray[np.integer]) -> Mask:
         """For each of the codes, whether the value meets the test; each distinct value is tested once."""
+        if key in self._settled:
+            mask: Mask = self._settled[key][codes]
+            return mask
         memo = self._memo.get(key)
         if memo is None:
             memo = self._memo[key] = np.zeros(self.null + 1, np.uint8)
             memo[self.null] = _YES if test.on_null else _NO
         seen = memo[codes]
-        unknown = np.flatnonzero(seen == _UNKNOWN)
+        unknown = (seen == _UNKNOWN).nonzero()[0]
         if len(unknown):
             new = distinct(codes[unknown], self.null + 1)
             memo[new] = self._tested(test, new.tolist())
@@ -116,17 +128,21 @@ class Column:
 
     def settle(self, key: str, found: Rows, *, exact: bool) -> None:
         """Notes what a search says of a test: no other value can meet it; these do, or may where not `exact`."""
-        memo = np.full(self.null + 1, _NO, np.uint8)
-        memo[found] = _YES if exact else _UNKNOWN
-        self._memo[key] = memo
+        if exact:
+            self._settled[key] = np.zeros(self.null + 1, np.bool_)
+            self._settled[key][found] = True
+        else:
+            self._memo[key] = np.full(self.null + 1, _NO, np.uint8)
+            self._memo[key][found] = _UNKNOWN
 
     def is_known(self, key: str) -> bool:
         """Whether anything is known of a test."""
-        return key in self._memo
+        return key in self._memo or key in self._settled
 
     def forget(self, key: str) -> None:
         """Frees what is known of a test that no other rule shares."""
         self._memo.pop(key, None)
+        self._settled.pop(key, None)
 
     def _tested(self, test: Predicate, codes: Sequence[int]) -> npt.NDArray[np.uint8]:
         if self._many:
@@ -145,7 +161,9 @@ class Column:
 
 def distinct(codes: npt.NDArray[np.integer], most: int) -> Rows:
     """The distinct codes in ascending order; `most` is above them all."""
-    if len(codes) < 64 or most > 64 * len(codes):
+    if len(codes) < 256:  # numpy's own function takes longer to begin
+        return np.array(sorted(set(codes.tolist())), np.intp)
+    if most > 64 * len(codes):
         return np.unique(codes).astype(np.intp, copy=False)
     seen = np.zeros(most, np.bool_)
     seen[codes] = True

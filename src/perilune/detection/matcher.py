@@ -13,13 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from perilune.detection import oracle
+from perilune.detection import narrow, oracle
 from perilune.detection.columns import Column, Columns, Mask, Rows, distinct
-from perilune.detection.cover import is_wordy
 from perilune.detection.encoding import decode
 from perilune.detection.plan import Plan, TablePlan
 from perilune.detection.predicates import predicate
-from perilune.detection.scan import Found, find
+from perilune.detection.scan import Search, find
 from perilune.detection.shape import DISPATCH, All, Any_, Branch, Inverse, Node, Pair, Test
 from perilune.model.tables import Table
 
@@ -65,7 +64,8 @@ class _Batch:
     def __init__(self, plan: TablePlan, table: Table) -> None:
         self._plan = plan
         self._columns = Columns(table)
-        self._found: dict[str, Found] = {}
+        self._search = Search()
+        self._small = len(table) <= narrow.MAX_ROWS
         self._always: set[str] = set()  # tests that hold on every row of this batch
 
     def hits(self) -> Iterator[tuple[int, Rows]]:
@@ -73,11 +73,9 @@ class _Batch:
         plan = self._plan
         alive = np.ones(len(plan.branches), np.bool_)
         self._settle_guards(alive)
-        clause_rows = self._search(alive)
-        for branch in np.flatnonzero(alive).tolist():
-            rows = self._candidates(branch, clause_rows)
-            if len(rows):
-                rows = self._verified(plan.branches[branch], rows)
+        hits = self._looked_for(alive)
+        for branch, candidates in self._candidates(alive, hits):
+            rows = self._verified(plan.branches[branch], candidates)
             if len(rows):
                 yield branch, rows
 
@@ -98,43 +96,61 @@ class _Batch:
             return np.array([compiled.on_null])
         return column.met_by(test.key, compiled, np.flatnonzero(column.counts))
 
-    def _search(self, alive: Mask) -> npt.NDArray[np.int64]:
-        """Looks for the words of the branches that are still alive; returns how many rows each clause leaves."""
+    def _looked_for(self, alive: Mask) -> npt.NDArray[np.int64]:
+        """Looks for the words of the branches that are still alive; returns how many rows have each word."""
         plan = self._plan
         rows = np.zeros(plan.words, np.int64)
-        for needles in plan.needles:
-            if not alive[plan.readers[needles.column]].any():
+        for needles, readers in zip(plan.needles, plan.readers, strict=True):
+            if needles.first >= self._searched:
+                break
+            if not alive[readers].any():
                 continue
             column = self._columns.get(needles.column)
             if column is not None:
-                found = self._found[needles.column] = find(needles, column)
+                found = find(needles, column)
+                self._search.add(needles.column, found)
                 counts = np.concatenate(([0], np.cumsum(column.counts[found.values])))
                 upto = counts[found.starts]
                 rows[needles.first : needles.first + needles.count] = upto[1:] - upto[:-1]
             if needles.column in DISPATCH:
                 self._prune(alive, rows, searched=needles.first + needles.count)
-        return self._prune(alive, rows, searched=plan.words)
+        self._prune(alive, rows, searched=self._searched)
+        return rows
 
-    def _prune(self, alive: Mask, rows: npt.NDArray[np.int64], *, searched: int) -> npt.NDArray[np.int64]:
+    @property
+    def _searched(self) -> int:
+        """The words below this one are looked for: in a small batch all, in a large one those that are rare."""
+        return self._plan.words if self._small else self._plan.rare
+
+    def _prune(self, alive: Mask, rows: npt.NDArray[np.int64], *, searched: int) -> None:
         """A branch with a clause that found nothing, and whose words have all been looked for, is dead."""
         plan = self._plan
-        if not len(plan.clause_starts):
-            return np.zeros(0, np.int64)
-        clause_rows = np.add.reduceat(rows[plan.clause_words], plan.clause_starts)
-        last_word = np.maximum.reduceat(plan.clause_words, plan.clause_starts)
-        alive[plan.clause_branch[(clause_rows == 0) & (last_word < searched)]] = False
-        return clause_rows
+        if len(plan.clause_starts):
+            empty = np.add.reduceat(rows[plan.clause_words], plan.clause_starts) == 0
+            alive[plan.clause_branch[empty & (plan.last_words < searched)]] = False
 
-    def _candidates(self, branch: int, clause_rows: npt.NDArray[np.int64]) -> Rows:
+    def _candidates(self, alive: Mask, hits: npt.NDArray[np.int64]) -> Iterator[tuple[int, Rows]]:
+        """The branches that are alive, and rows outside of which they cannot hold."""
+        plan, columns = self._plan, self._columns
+        for branch in np.flatnonzero(alive[plan.covered :]).tolist():
+            yield plan.covered + branch, self._uncovered(plan.branches[plan.covered + branch])
+        if self._small:
+            yield from narrow.narrowed(plan, columns, self._search, hits, alive)
+        elif plan.covered:
+            clause_rows = np.add.reduceat(hits[plan.clause_words], plan.clause_starts)
+            clause_rows[plan.last_words >= plan.rare] = len(columns) + 1  # not looked for
+            for branch in np.flatnonzero(alive[: plan.covered]).tolist():
+                yield branch, self._by_best_clause(branch, clause_rows)
+
+    def _by_best_clause(self, branch: int, clause_rows: npt.NDArray[np.int64]) -> Rows:
         plan = self._plan
-        if branch >= plan.covered:
-            return self._uncovered(plan.branches[branch])
         first, last = plan.branch_clauses[branch], plan.branch_clauses[branch + 1]
         best = first + int(np.argmin(clause_rows[first:last]))
-        tests = plan.branches[branch].clauses[best - first]
+        found = plan.branches[branch]
+        tests = (*found.clauses, *found.more)[best - first]
         end = plan.clause_starts[best + 1] if best + 1 < len(plan.clause_starts) else len(plan.clause_words)
         words = plan.clause_words[plan.clause_starts[best] : end]
-        return self._rows_with(words, tests, plan.branches[branch])
+        return self._rows_with(words, tests, found)
 
     def _uncovered(self, branch: Branch) -> Rows:
         """The rows of a branch that no word stands for, by its test of the column with fewest values."""
@@ -149,27 +165,27 @@ class _Batch:
     def _rows_with(self, words: npt.NDArray[np.int32], tests: tuple[Test, ...], branch: Branch) -> Rows:
         """The rows with one of the words, left out those whose value fails the branch's tests of that column."""
         names = list(dict.fromkeys(test.column for test in tests))
-        found = [self._rows_in(name, words, tests, branch) for name in names if name in self._found]
+        each = self._search.of_columns(words, names)
+        found = [self._rows_in(name, mine, tests, branch) for name, mine in each]
         if len(found) == 1:
             return found[0]
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.intp)
 
-    def _rows_in(self, name: str, words: npt.NDArray[np.int32], tests: tuple[Test, ...], branch: Branch) -> Rows:
-        column, found = self._columns.get(name), self._found[name]
+    def _rows_in(self, name: str, words: Sequence[int], tests: tuple[Test, ...], branch: Branch) -> Rows:
+        column = self._columns.get(name)
         if column is None:
             return np.empty(0, np.intp)
-        mine = words[(words >= found.first) & (words < found.first + len(found.starts) - 1)]
-        values = found.of_any(mine.tolist(), column.null)
+        values = self._search.of_any(words, column.null)
         for part in branch.parts:
             if isinstance(part, Test) and part.column == name and not (part.exact and tests == (part,)):
                 values = values[self._met(part, column, values)]
         return column.rows_of(values)
 
     def _verified(self, branch: Branch, rows: Rows) -> Rows:
-        for part in sorted(branch.parts, key=_cost):
-            rows = rows[self._mask(part, rows)]
+        for part in branch.parts:
             if not len(rows):
                 break
+            rows = rows[self._mask(part, rows)]
         for part in branch.parts:
             self._forget(part)
         return rows
@@ -203,10 +219,9 @@ class _Batch:
 
     def _met(self, test: Test, column: Column, codes: npt.NDArray[np.integer]) -> Mask:
         """Which of the codes meet the test; what the search found settles most of them."""
-        words = self._plan.words_of.get(test.key)
-        if words is not None and test.column in self._found and not column.is_known(test.key):
-            found = self._found[test.column].of_any(words.tolist(), column.null)
-            column.settle(test.key, found, exact=test.exact)
+        sought = self._plan.words_of.get(test.key)
+        if sought is not None and not column.is_known(test.key) and self._search.has(sought):
+            column.settle(test.key, self._search.of_any(sought.words, column.null), exact=test.exact)
         return column.met_by(test.key, predicate(test.key), codes)
 
     def _all(self, nodes: Sequence[Node], rows: Rows) -> Mask:
@@ -232,9 +247,3 @@ class _Batch:
         held = np.array([oracle.same(leaf, left[a], right[b]) for a, b in codes], np.bool_)  # type: ignore[arg-type]
         mask: Mask = held[np.searchsorted(each, pairs)]
         return mask
-
-
-def _cost(node: Node) -> int:
-    if isinstance(node, Test):
-        return int(is_wordy(node.column))
-    return 3 if isinstance(node, Pair) else 2

@@ -5,6 +5,7 @@ Made once for a set of rules; a plan is never changed, so threads may share it.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ _KINDS = (CONTAINS, STARTS, ENDS, IS)
 
 @dataclass(frozen=True)
 class Needles:
-    """The words looked for in one column. Ids count from zero within the column; `first` makes them the plan's.
+    """Words looked for in one column. Ids count from zero within the column; `first` makes them the plan's.
 
     literals  distinct folded texts, in UTF-8
     ids       for each literal and each way to stand in a value, the word's id, or -1
@@ -42,20 +43,31 @@ class Needles:
         return ac.BytesAhoCorasick(self.literals, implementation=ac.Implementation.ContiguousNFA)
 
 
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The words of a test, and the needles (by their `first`) that they are among."""
+
+    words: tuple[int, ...]
+    needles: frozenset[int]
+
+
 @dataclass(frozen=True)
 class TablePlan:
     """Everything about the rules that read one table.
 
     branches        all alternatives of all rules; those with clauses first
     rules           for each branch, the index of its rule
-    needles         the words by column, the columns that settle most first
+    needles         the words by column: columns that settle most first, common words last
+    words           how many words there are
+    rare            how many of them are looked for in every batch, however large; they come first
     clause_words    the words of all clauses, clause after clause
+    word_clause     the clause of each of them
     clause_starts   where each clause begins in them
     clause_branch   the branch of each clause
     branch_clauses  where each branch's clauses begin; the branches at the end have none
-    readers         for each column with words, the branches whose clauses look there
+    readers         for each of the needles, the branches whose clauses look there
     guards          tests on dispatch columns that no word can settle, with the branches that need them
-    words_of        the ids of a test's words, where all of them are looked for
+    words_of        the ids of each test's words
     shared          tests that more than one branch has
     """
 
@@ -63,14 +75,22 @@ class TablePlan:
     rules: Ids
     needles: tuple[Needles, ...]
     words: int
+    rare: int
     clause_words: Ids
+    word_clause: Ids
     clause_starts: Ids
     clause_branch: Ids
     branch_clauses: Ids
-    readers: Mapping[str, Ids]
+    readers: tuple[Ids, ...]
     guards: tuple[tuple[Test, Ids], ...]
-    words_of: Mapping[str, Ids]
+    words_of: Mapping[str, Sought]
     shared: frozenset[str]
+
+    @cached_property
+    def last_words(self) -> Ids:
+        """The highest word of each clause: once it has been looked for, the clause is decided."""
+        last: Ids = np.maximum.reduceat(self.clause_words, self.clause_starts)
+        return last
 
     @property
     def covered(self) -> int:
@@ -98,8 +118,9 @@ def join(shapes: Sequence[Shape]) -> Plan:
 def _table_plan(pairs: list[tuple[int, Branch]]) -> TablePlan:
     pairs = sorted(pairs, key=lambda pair: not pair[1].clauses)  # stable: covered branches first
     branches = tuple(branch for _, branch in pairs)
-    clauses = [(at, clause) for at, branch in enumerate(branches) for clause in branch.clauses]
-    words, needles = _numbered(word for _, clause in clauses for test in clause for word in test.words or ())
+    clauses = [(at, clause) for at, branch in enumerate(branches) for clause in (*branch.clauses, *branch.more)]
+    rare = _words(clause for branch in branches for clause in branch.clauses)
+    words, needles = _numbered(rare, _words(clause for _, clause in clauses))
     in_clauses = [sorted({words[word] for test in clause for word in test.words or ()}) for _, clause in clauses]
     branch_of = _ids(at for at, _ in clauses)
     covered = sum(bool(branch.clauses) for branch in branches)
@@ -110,33 +131,40 @@ def _table_plan(pairs: list[tuple[int, Branch]]) -> TablePlan:
         rules=_ids(index for index, _ in pairs),
         needles=needles,
         words=len(words),
+        rare=len(rare),
         clause_words=_ids(word for each in in_clauses for word in each),
+        word_clause=_ids(at for at, each in enumerate(in_clauses) for _ in each),
         clause_starts=_ids(np.cumsum([0, *(len(each) for each in in_clauses[:-1])]) if in_clauses else ()),
         clause_branch=branch_of,
         branch_clauses=_ids(np.searchsorted(branch_of, np.arange(covered + 1))),
         readers=_readers(needles, in_clauses, branch_of),
         guards=_guards(branches),
-        words_of=_words_of({test.key: test for each in tests for test in each}.values(), words),
+        words_of=_words_of({test.key: test for each in tests for test in each}.values(), words, needles),
         shared=frozenset(key for key, count in uses.items() if count > 1),
     )
+
+
+def _words(clauses: Iterable[tuple[Test, ...]]) -> dict[Word, None]:
+    return {word: None for clause in clauses for test in clause for word in test.words or ()}
 
 
 def _ids(values: Iterable[int] | npt.NDArray[np.integer]) -> Ids:
     return np.array(values if isinstance(values, np.ndarray) else list(values), np.int32)
 
 
-def _numbered(found: Iterable[Word]) -> tuple[dict[Word, int], tuple[Needles, ...]]:
-    """All words with their ids: those of one column together, dispatch columns and plain ones first."""
-    by_column: dict[str, dict[Word, None]] = {}
+def _numbered(rare: Iterable[Word], found: Iterable[Word]) -> tuple[dict[Word, int], tuple[Needles, ...]]:
+    """All words with their ids: the rare ones first, those of one column together, dispatch columns first."""
+    rare = frozenset(rare)
+    groups: dict[tuple[bool, bool, bool, str], list[Word]] = {}
     for word in found:
-        by_column.setdefault(word.column, {})[word] = None
-    order = sorted(by_column, key=lambda name: (name not in DISPATCH, is_wordy(name), name))
+        place = (word not in rare, word.column not in DISPATCH, is_wordy(word.column), word.column)
+        groups.setdefault(place, []).append(word)
     words: dict[Word, int] = {}
     needles = []
-    for column in order:
+    for place in sorted(groups):
         first = len(words)
-        needles.append(_needles(column, first, list(by_column[column])))
-        words.update((word, first + at) for at, word in enumerate(by_column[column]))
+        needles.append(_needles(place[-1], first, groups[place]))
+        words.update((word, first + at) for at, word in enumerate(groups[place]))
     return words, tuple(needles)
 
 
@@ -151,13 +179,10 @@ def _needles(column: str, first: int, words: list[Word]) -> Needles:
     return Needles(column, first, len(words), literals, ids, numbers)
 
 
-def _readers(needles: tuple[Needles, ...], clauses: list[list[int]], branch_of: Ids) -> dict[str, Ids]:
+def _readers(needles: tuple[Needles, ...], clauses: list[list[int]], branch_of: Ids) -> tuple[Ids, ...]:
     flat = _ids(word for each in clauses for word in each)
     branches = np.repeat(branch_of, [len(each) for each in clauses]) if clauses else branch_of
-    return {
-        found.column: np.unique(branches[(flat >= found.first) & (flat < found.first + found.count)])
-        for found in needles
-    }
+    return tuple(np.unique(branches[(flat >= found.first) & (flat < found.first + found.count)]) for found in needles)
 
 
 def _guards(branches: tuple[Branch, ...]) -> tuple[tuple[Test, Ids], ...]:
@@ -169,12 +194,14 @@ def _guards(branches: tuple[Branch, ...]) -> tuple[tuple[Test, Ids], ...]:
     return tuple((test, _ids(found)) for test, found in wanted.values())
 
 
-def _words_of(tests: Iterable[Test], words: Mapping[Word, int]) -> dict[str, Ids]:
-    return {
-        test.key: _ids(words[word] for word in test.words)
-        for test in tests
-        if test.words and all(word in words for word in test.words)
-    }
+def _words_of(tests: Iterable[Test], words: Mapping[Word, int], needles: tuple[Needles, ...]) -> dict[str, Sought]:
+    firsts = [each.first for each in needles]
+    found = {}
+    for test in tests:
+        if test.words and all(word in words for word in test.words):
+            ids = tuple(words[word] for word in test.words)
+            found[test.key] = Sought(ids, frozenset(firsts[bisect_right(firsts, each) - 1] for each in ids))
+    return found
 
 
 def _tests(nodes: Iterable[Node]) -> Iterable[Test]:

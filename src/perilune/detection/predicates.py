@@ -42,7 +42,7 @@ Mask = npt.NDArray[np.bool_]
 Texts = Sequence[str]
 Values = Sequence[object]
 Holds = Callable[[Texts, Values], Mask]  # folded texts and original values, none of them null
-_BULK = 256  # values from which on it pays to hand them to Arrow, whose regex engine is the same RE2
+_BULK = 64  # values from which on it pays to hand them to Arrow, whose regex engine is the same RE2
 _OPERATORS: dict[Compare, Callable[[float, float], bool]] = {
     Compare.EQ: operator.eq,
     Compare.NEQ: operator.ne,
@@ -126,7 +126,7 @@ def _in_turn(tests: Sequence[Holds], *, until: bool) -> Holds:
     def holds(texts: Texts, values: Values) -> Mask:
         settled: Mask = tests[0](texts, values) == until
         for test in tests[1:]:
-            left = np.flatnonzero(~settled).tolist()
+            left = (~settled).nonzero()[0].tolist()
             if not left:
                 break
             some = [texts[at] for at in left]

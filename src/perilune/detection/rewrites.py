@@ -123,12 +123,11 @@ def _key_and_name(field: Field, parts: Parts) -> Iterator[Expr]:
     """The pattern cut at its last backslash: what is before it ends the key, what is after begins the name."""
     rest = parts[-1:] if parts and parts[-1] is Wildcard.MANY else ()
     match parts[: len(parts) - len(rest)]:
-        case (*head, str(tail)) if tail.rpartition("\\")[0]:
+        case (*head, str(tail)) if "\\" in tail and tail != "\\" and (rest or not tail.endswith("\\")):
             key, _, name = tail.rpartition("\\")
             named = Field(field.name, "RegistryValueName")
             after = Text(named, (name, *rest)) if name else Exists(named)
-            if name or rest:
-                yield And((Text(field, (*head, key)), after))
+            yield And((Text(field, (*head, key) if key else (*head,)), after))
 
 
 _REWRITES: Mapping[str, tuple[Callable[[Text], Iterator[Expr]], ...]] = {

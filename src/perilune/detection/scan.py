@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from perilune.detection.columns import Column, Rows, distinct
-from perilune.detection.plan import Needles
+from perilune.detection.plan import Needles, Sought
 
 _CHUNK = 4 << 20  # bytes searched at once: the matches of one call are Python objects, and so bounded
 
@@ -31,14 +32,47 @@ class Found:
         at = word - self.first
         return self.values[self.starts[at] : self.starts[at + 1]]
 
+    @property
+    def end(self) -> int:
+        """The first word after these."""
+        return self.first + len(self.starts) - 1
+
+
+class Search:
+    """What has been looked for in a batch so far, and found."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[str, Found]] = []
+        self._firsts: list[int] = []
+
+    def add(self, column: str, found: Found) -> None:
+        """Notes what was found in a column; later searches have higher words."""
+        self.found.append((column, found))
+        self._firsts.append(found.first)
+
+    def has(self, sought: Sought) -> bool:
+        """Whether all these words have been looked for."""
+        return sought.needles.issubset(self._firsts)
+
     def of_any(self, words: Sequence[int], most: int) -> Rows:
-        """The values that have at least one of the words, in ascending order."""
-        if len(words) == 1:
-            return self.of(words[0])
-        each = [found for word in words if len(found := self.of(word))]
+        """The values that have at least one of some words of one column, in ascending order."""
+        each = [values for word in words if len(values := self._of(word))]
         if len(each) < 2:
             return each[0] if each else np.empty(0, np.intp)
         return distinct(np.concatenate(each), most)
+
+    def of_columns(self, words: npt.NDArray[np.integer], names: Sequence[str]) -> Iterator[tuple[str, list[int]]]:
+        """The words by the column that they were looked for in."""
+        for name in names:
+            mine = [(words >= each.first) & (words < each.end) for column, each in self.found if column == name]
+            if mine:
+                yield name, words[np.logical_or.reduce(mine)].tolist()
+
+    def _of(self, word: int) -> Rows:
+        at = bisect_right(self._firsts, word) - 1
+        if at < 0 or word >= self.found[at][1].end:
+            return np.empty(0, np.intp)  # its column is missing from the batch
+        return self.found[at][1].of(word)
 
 
 def find(needles: Needles, column: Column) -> Found:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from perilune.detection import encoding
-from perilune.detection.cover import Cover, Word, cover
+from perilune.detection.cover import Cover, Word, cover, is_wordy
 from perilune.detection.translate import simplified
 from perilune.detection.values import SEARCHED
 from perilune.model.rules import And, Expr, Field, Keyword, Leaf, Not, Or, Regex, Rule, SameRow, Text
 from perilune.model.tables import COLUMNS, TABLES
 
+_USELESS = 0.5  # of all values have one of the words: nothing is gained by looking for them
 MAX_BRANCHES = 32  # of one scope; beyond, alternatives stay together
 ANY_VALUE = "*"  # the pseudo key of all values of a JSON object, or all items of a list
 # Decided first, for a whole batch: they say which log source a row belongs to.
@@ -69,10 +70,15 @@ Node = Test | All | Any_ | Inverse | Pair
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One way for a rule to hold. Each clause lists tests: a word of one of them must be found."""
+    """One way for a rule to hold. Each clause lists tests: a word of one of them must be found.
+
+    clauses  those whose words are rare, or else the best there is
+    more     those whose words are too common to be looked for in a large batch
+    """
 
     parts: tuple[Node, ...]
     clauses: tuple[tuple[Test, ...], ...]
+    more: tuple[tuple[Test, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +105,27 @@ def shape(rule: Rule) -> Shape:
 def _branches(expr: Expr, table: str) -> Iterator[Branch]:
     gathered = _gathered(simplified(_searched(expr, table)))
     for alternative in _alternatives(gathered):
-        parts = [_part(each) for each in alternative]
-        yield Branch(tuple(part.node for part in parts), tuple(_clauses(parts)))
+        parts = sorted((_part(each) for each in alternative), key=_cost)
+        covered = [part for part in parts if part.cover is not None]
+        best = _best(covered)
+        more = tuple(part.tests for part in covered if part not in best and part.cover and part.cover.weight < _USELESS)
+        yield Branch(tuple(part.node for part in parts), tuple(part.tests for part in best), more)
 
 
-def _clauses(parts: list[_Part]) -> Iterator[tuple[Test, ...]]:
+def _cost(part: _Part) -> int:
+    """Which part to verify first: what the search settles, then short values, long ones, several columns."""
+    node = part.node
+    if isinstance(node, Test):
+        return 0 if node.exact else 1 + is_wordy(node.column)
+    return 4 if isinstance(node, Pair) else 3
+
+
+def _best(covered: list[_Part]) -> list[_Part]:
     """The parts with cheap words; where there is none, the one whose words are rarest."""
-    covered = [part for part in parts if part.cover is not None]
     cheap = [part for part in covered if part.cover and part.cover.cheap]
-    if not cheap and covered:
-        cheap = [min(covered, key=lambda part: part.cover.weight if part.cover else 0)]
-    for part in cheap:
-        yield part.tests
+    if cheap or not covered:
+        return cheap
+    return [min(covered, key=lambda part: part.cover.weight if part.cover else 0)]
 
 
 def _alternatives(expr: Expr) -> list[tuple[Expr, ...]]:

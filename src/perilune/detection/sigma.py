@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import re2  # type: ignore[import-untyped]
 from sigma.conditions import ConditionAND, ConditionOR, SigmaCondition
 from sigma.exceptions import SigmaError
 from sigma.policy import SigmaPolicy
@@ -21,6 +20,7 @@ from perilune.detection import origin
 from perilune.detection.documents import Document, Plain, RuleFile, documents, find_files
 from perilune.detection.logsources import LogSource, resolve
 from perilune.detection.translate import Condition, FieldError, scope
+from perilune.detection.values import regex
 from perilune.errors import RuleError
 from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet, Scope
 
@@ -32,15 +32,12 @@ class _QuietRegex(RegexEngine):
     """RE2 as pySigma wants it, without its habit of writing to stderr."""
 
     def compile(self, pattern: str, flags: int = 0) -> RegexPattern:
-        options = re2.Options()
-        options.log_errors = False
-        found: RegexPattern = re2.compile(pattern, options)
+        found: RegexPattern = regex(pattern, "")
         return found
 
     @property
     def error(self) -> type[Exception]:
-        error: type[Exception] = re2.error
-        return error
+        return RuleError
 
 
 _POLICY = SigmaPolicy(regex_engine=_QuietRegex())
