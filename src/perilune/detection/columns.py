@@ -110,8 +110,9 @@ class Column:
 
     def met_by(self, key: str, test: Predicate, codes: npt.NDArray[np.integer]) -> Mask:
         """For each of the codes, whether the value meets the test; each distinct value is tested once."""
+        mask: Mask
         if key in self._settled:
-            mask: Mask = self._settled[key][codes]
+            mask = self._settled[key][codes]
             return mask
         memo = self._memo.get(key)
         if memo is None:
@@ -123,7 +124,7 @@ class Column:
             new = distinct(codes[unknown], self.null + 1)
             memo[new] = self._tested(test, new.tolist())
             seen = memo[codes]
-        mask: Mask = seen == _YES
+        mask = seen == _YES
         return mask
 
     def settle(self, key: str, found: Rows, *, exact: bool) -> None:
