@@ -187,11 +187,11 @@ class WordsAreAnchored:
 
 
 class PatternsAreBounded:
-    hint = "an expression of more than 700 characters is a list; split it into selections"
+    hint = "an expression of more than 400 characters is a list; split it into selections"
 
     def problems(self, path: Path, rule: Document) -> Iterator[str]:
         for field, value in leaves(rule["detection"]):
-            if "|re" in field and len(str(value)) > 700:
+            if "|re" in field and len(str(value)) > 400:
                 yield f"{field}: {len(str(value))} characters"
 
 
@@ -283,7 +283,7 @@ def test_the_lints_find_what_they_look_for() -> None:
         "status": "new",
         "level": "urgent",
         "logsource": {"category": "webserver"},
-        "detection": {"a": {"CommandLine|contains": "lua", "Image|re": "x" * 701}, "condition": "a"},
+        "detection": {"a": {"CommandLine|contains": "lua", "Image|re": "x" * 401}, "condition": "a"},
         "falsepositives": ["Unknown"],
     }
     needs_events = (EventsStandBeside, EventsUseTheSchema)
