@@ -77,9 +77,10 @@ def test_no_record_raises(bodies: list[str]) -> None:
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ('comm="lua5.4" exe=2F746D702F612062 key=(null) tty=(none)', {"comm": "lua5.4", "exe": "/tmp/a b", "tty": "(none)"}),
+        ('comm="lua" exe=2F746D702F612062 key=(null) tty=(none)', {"comm": "lua", "exe": "/tmp/a b", "tty": "(none)"}),
         ("pid=1 msg='op=login acct=\"root\" exe=\"/usr/sbin/sshd\" addr=1.2.3.4 res=failed'\x1dUID=\"root\"",
-         {"op": "login", "acct": "root", "exe": "/usr/sbin/sshd", "addr": "1.2.3.4", "res": "failed", "pid": "1", "UID": "root"}),
+         {"op": "login", "acct": "root", "exe": "/usr/sbin/sshd", "addr": "1.2.3.4", "res": "failed",
+          "pid": "1", "UID": "root"}),
         ("msg='PAM: auth acct=\"root\" : exe=\"/bin/su\" (hostname=?, addr=h1, res=success)'",
          {"acct": "root", "exe": "/bin/su", "addr": "h1", "res": "success"}),
         ("name=FF41 cwd=C3A9", {"name": "\\xffA", "cwd": "é"}),

@@ -18,6 +18,7 @@ from perilune.readers.windows import SCRIPT_BLOCK, Kinds, Raw, ScriptBlocks, sha
 MAGIC = b"ElfFile\0"
 _HEADER = 4096
 _CHUNK = 65_536
+_CHUNK_COUNT = 42  # where the header says how many there are
 _CHAINS = ((128, 64), (384, 32))  # where a chunk keeps its tables of names and of templates, and their sizes
 
 
@@ -31,35 +32,42 @@ class EvtxReader:
         return head.startswith(MAGIC)
 
     def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
-        if not stream.seekable():
-            stream, fault = spooled(stream, limits)
+        if stream.seekable():
+            yield from _read(stream, limits)
+            return
+        copy, fault = spooled(stream, limits)
+        with copy:
             if fault:
                 yield Lost(Problem(fault))
-        gathered, kinds, blocks = Gathered(), Kinds(), ScriptBlocks(limits)
-        number = 0
-        for item in _decoded(stream, limits):
-            if isinstance(item, Lost):
-                yield item
-                continue
-            number += 1
-            text = item["data"]
-            event = _event(text)
-            if event is None:
-                yield Lost(Problem("record that is no event", 1, f"record {number}"))
-                continue
-            kind = kinds.name(event["System"])  # type: ignore[arg-type]  # shape() made sure
-            if kind == SCRIPT_BLOCK:
-                for joined, first, size in blocks.add(event, number):
-                    gathered.add(kind, joined, first, size)
-            else:
-                gathered.add(kind, event, number, len(text))
-            if gathered.full:
-                yield from gathered.drain()
-        for joined, first, size in blocks.rest():
-            gathered.add(SCRIPT_BLOCK, joined, first, size)
-        yield from gathered.drain()
-        yield from blocks.problems()
-        yield Count(found=number, skipped={"part of a script, joined to its first part": blocks.joined})
+            yield from _read(copy, limits)
+
+
+def _read(stream: BinaryIO, limits: Limits) -> Iterator[Read]:
+    gathered, kinds, blocks = Gathered(), Kinds(), ScriptBlocks(limits)
+    number = 0
+    for item in _decoded(stream, limits):
+        if isinstance(item, Lost):
+            yield item
+            continue
+        number += 1
+        text = item["data"]
+        event = _event(text)
+        if event is None:
+            yield Lost(Problem("record that is no event", 1, f"record {number}"))
+            continue
+        kind = kinds.name(event["System"])  # type: ignore[arg-type]  # shape() made sure
+        if kind == SCRIPT_BLOCK:
+            for joined, first, size in blocks.add(event, number):
+                gathered.add(kind, joined, first, size)
+        else:
+            gathered.add(kind, event, number, len(text))
+        if gathered.full:
+            yield from gathered.drain()
+    for joined, first, size in blocks.rest():
+        gathered.add(SCRIPT_BLOCK, joined, first, size)
+    yield from gathered.drain()
+    yield from blocks.problems()
+    yield Count(found=number, skipped={"part of a script, joined to its first part": blocks.joined})
 
 
 def _event(text: str) -> Raw | None:
@@ -103,12 +111,17 @@ def _words(error: Exception) -> str:
 
 
 def _cut_short(stream: BinaryIO) -> Iterator[Lost]:
-    """Says when the file does not end where a chunk does."""
+    """Says when the file does not end where a chunk does, or before its last chunk."""
     size = stream.seek(0, SEEK_END)
     stream.seek(0)
-    rest = (size - _HEADER) % _CHUNK
+    chunks, rest = divmod(size - _HEADER, _CHUNK)
     if size < _HEADER or rest:
         yield Lost(Problem("truncated: the file ends in the middle of a chunk", 1, f"byte {size}"))
+        return
+    (declared,) = struct.unpack_from("<H", stream.read(_HEADER), _CHUNK_COUNT)
+    stream.seek(0)
+    if chunks < declared:
+        yield Lost(Problem(f"truncated: {chunks} of {declared} chunks are there", 1, f"byte {size}"))
 
 
 def _patches(stream: BinaryIO) -> dict[int, bytes]:

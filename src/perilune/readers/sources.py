@@ -150,8 +150,9 @@ def _members(source: Source, opener: Opener, limits: Limits) -> Iterator[Source 
             yield unreadable(source.name, f"more than {limits.max_archive_members:,} members; the rest is not read")
             return
         yield from _look(Source(source.path, (*source.members, label)), opener, limits)
-    if not archive.labels:
-        yield unreadable(source.name, "an archive without files", "archive")
+    fault = getattr(archive, "fault", None)
+    if fault or not archive.labels:
+        yield unreadable(source.name, fault or "an archive without files", "archive")
 
 
 def is_archive(head: bytes) -> bool:
@@ -213,13 +214,21 @@ class _Tar:
     def __init__(self, stream: BinaryIO, limits: Limits) -> None:
         self._tar = tarfile.open(fileobj=stream, mode="r:")  # noqa: SIM115 - lives as long as its Opener
         self._limits = limits
-        members: list[tuple[str, object]] = []
-        for member in self._tar:
-            if len(members) > limits.max_archive_members:
-                break
-            if member.isfile():
-                members.append((member.name, member))
-        self.labels = _labelled(members)
+        self.fault: str | None = None
+        self.labels = _labelled(self._members(limits.max_archive_members))
+
+    def _members(self, most: int) -> Iterator[tuple[str, object]]:
+        """The files, as far as the archive goes."""
+        found = 0
+        try:
+            for member in self._tar:
+                if member.isfile():
+                    found += 1
+                    yield member.name, member
+                if found > most:
+                    return
+        except tarfile.TarError as error:
+            self.fault = f"broken archive: {_archive_words(error)}"
 
     def open(self, label: str) -> BinaryIO:
         member = cast(tarfile.TarInfo, self.labels[label])
@@ -284,13 +293,17 @@ class Opener:
             head = read_head(stream, _SNIFF)
             stream.seek(0)
             return _Zip(stream, self._limits) if head.startswith(b"PK") else _Tar(stream, self._limits)
-        except (*FAILURES, tarfile.TarError, NotImplementedError) as error:
+        except FAILURES as error:
             raise ReadError(f"broken archive: {_archive_words(error)}") from None
 
 
 def _archive_words(error: Exception) -> str:
     words = fault_words(error)
-    return "truncated, its directory at the end is missing" if words == "File is not a zip file" else words
+    truncated = {
+        "File is not a zip file": "truncated, its directory at the end is missing",
+        "unexpected end of data": "truncated",
+    }
+    return truncated.get(words, words)
 
 
 def _open_file(path: str) -> BinaryIO:

@@ -9,6 +9,7 @@ import bz2
 import codecs
 import io
 import lzma
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -22,7 +23,16 @@ FREE = 16 * MIB  # the ratio of unpacked to packed bytes says nothing about less
 _MEMORY = 128 * MIB
 
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
-FAILURES = (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, ValueError, RuntimeError)
+FAILURES = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    ValueError,
+    RuntimeError,
+)
 
 
 class Guarded(io.RawIOBase):

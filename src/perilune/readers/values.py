@@ -202,9 +202,13 @@ def time_of(value: object) -> object:
     if value in _ABSENT or value.startswith("0001-01-01"):  # .NET's way to say "no time"
         return None
     try:
-        return _iso(value) or _us(value) or _epoch(value)
+        for parse in (_iso, _us, _epoch):
+            found = parse(value)
+            if found is not None:
+                return found
     except (ValueError, OverflowError):
-        return BAD
+        pass
+    return BAD
 
 
 def _iso(value: str) -> int | None:

@@ -1,0 +1,190 @@
+"""JSON in every arrangement, whole and damaged."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from perilune.model.sources import Reading
+from perilune.readers import Limits
+from tests.readers.reading import read_bytes
+
+ROW: dict[str, Any] = {
+    "Timestamp": "2026-03-02T08:15:30.1234567Z",
+    "DeviceName": "ws1",
+    "ActionType": "ProcessCreated",
+    "FileName": "lua.exe",
+    "ProcessCommandLine": "lua.exe -e x",
+    "ProcessId": 7,
+}
+
+
+def line(**more: object) -> bytes:
+    return json.dumps({**ROW, **more}).encode()
+
+
+HUB = {"category": "AdvancedHunting-DeviceProcessEvents", "properties": ROW}
+ARRANGED = {
+    "one object": json.dumps(ROW),
+    "one object, indented": json.dumps(ROW, indent=2),
+    "lines": "\n".join([json.dumps(ROW)] * 3),
+    "lines with CRLF and gaps": "\r\n\r\n".join([json.dumps(ROW)] * 3) + "\r\n",
+    "array on one line": json.dumps([ROW] * 3),
+    "array, indented": json.dumps([ROW] * 3, indent=2),
+    "array, a row a line": "[\n" + ",\n".join([json.dumps(ROW)] * 3) + "\n]",
+    "objects in a row": json.dumps(ROW) * 3,
+    "indented objects in a row": "\n".join([json.dumps(ROW, indent=1)] * 3),
+    "results": json.dumps({"schema": [{"name": "a"}], "results": [ROW] * 3}),
+    "results, indented": json.dumps({"Stats": {"x": 1}, "Schema": [], "Results": [ROW] * 3}, indent=2),
+    "odata": json.dumps({"@odata.context": "x", "schema": [], "results": [ROW] * 3}),
+    "event hub": json.dumps({"records": [HUB] * 3}),
+    "event hub lines": "\n".join([json.dumps({"records": [HUB]})] * 3),
+    "lists of rows, a line each": "\n".join([json.dumps([ROW])] * 3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", ARRANGED)
+def test_every_arrangement_gives_the_same_rows(tmp_path: Path, how: str) -> None:
+    done = read_bytes(tmp_path, ARRANGED[how].encode())
+    rows = done.rows["DeviceProcessEvents"]
+    assert len(rows) == (1 if how.startswith("one object") else 3)
+    assert done.report.reading is Reading.COMPLETE
+    assert done.report.records == len(rows)
+    assert {row["ProcessCommandLine"] for row in rows} == {"lua.exe -e x"}
+
+
+@pytest.mark.parametrize("how", ARRANGED)
+@pytest.mark.parametrize("cut", [0.35, 0.9])
+def test_cut_off_anywhere_gives_what_is_whole(tmp_path: Path, how: str, cut: float) -> None:
+    text = ARRANGED[how]
+    done = read_bytes(tmp_path, text[: int(len(text) * cut)].encode())
+    assert done.report.reading in (Reading.PARTIAL, Reading.UNREADABLE)
+    assert sum(done.counts.values()) <= 2
+    assert len(done.report.problems) <= 2
+
+
+def test_one_bad_line_is_one_problem(tmp_path: Path) -> None:
+    lines = [
+        line(),
+        b'{"a": ',
+        line(),
+        b"\xff\xfe",
+        b"",
+        line(ProcessCommandLine="\ud800 -e"),
+        b"[1, 2]",
+        b"17",
+        line(),
+    ]
+    done = read_bytes(tmp_path, b"\n".join(lines))
+    assert done.counts == {"DeviceProcessEvents": 4}
+    assert done.problems == {
+        "line that is not JSON": 2,
+        "line that is not strict JSON; what could not be decoded was replaced": 1,
+        "value that is no record": 3,
+    }
+    assert done.report.problems[0].where.startswith("line 2: ")
+    assert [row["XSourceRecord"] for row in done.rows["DeviceProcessEvents"]] == [1, 3, 6, 9]
+
+
+def test_a_damaged_first_line_does_not_hide_the_rest(tmp_path: Path) -> None:
+    done = read_bytes(tmp_path, b'{"Timestamp": "20\n' + b"\n".join([line()] * 5))
+    assert done.counts == {"DeviceProcessEvents": 5}
+    assert done.problems == {"line that is not JSON": 1}
+
+
+def test_a_broken_row_in_an_array_does_not_end_it(tmp_path: Path) -> None:
+    text = "[\n" + ",\n".join([json.dumps(ROW), '{"a": tru}', json.dumps(ROW), json.dumps(ROW)]) + "\n]"
+    done = read_bytes(tmp_path, text.encode())
+    assert done.counts == {"DeviceProcessEvents": 3}
+    assert done.problems == {"value that is not JSON": 1}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b'{"a":"' + b"x" * 3_000_000,
+        b"[" + b"9" * 3_000_000,
+        line()[:-1] + b',"AdditionalFields":' + b"[" * 900 + b"]" * 900 + b"}",
+        line()[:-1] + b',"ProcessId":' + b"9" * 5000 + b"}",
+        b'{"records": [' * 50_000,
+        b'{"records": [{"records": [{"records": [{"records": [{"records": [{"records": [1]}]}]}]}]}]}',
+    ],
+    ids=[
+        "deep array",
+        "deep object",
+        "long token",
+        "long number",
+        "deep field",
+        "long integer",
+        "envelopes",
+        "matryoshka",
+    ],
+)
+def test_hostile_documents_give_a_line(tmp_path: Path, data: bytes) -> None:
+    done = read_bytes(tmp_path, data, replace(Limits(), max_record_bytes=1 << 20))
+    assert len(done.report.problems) + len(done.report.skipped) + sum(done.counts.values()) >= 1
+
+
+def test_a_line_over_its_budget_is_left_out(tmp_path: Path) -> None:
+    long = b'{"a": "' + b"x" * 5_000_000 + b'"}'
+    done = read_bytes(tmp_path, b"\n".join([line(), long, line(), long]), replace(Limits(), max_line_bytes=1_000_000))
+    assert done.counts == {"DeviceProcessEvents": 2}
+    assert done.problems == {"line longer than 1,000,000 bytes": 2}
+    assert done.rows["DeviceProcessEvents"][1]["XSourceRecord"] == 3
+
+
+def test_batches_are_bounded(tmp_path: Path) -> None:
+    from perilune import readers
+
+    path = tmp_path / "many.jsonl"
+    path.write_bytes(b"\n".join(line(ReportId=n) for n in range(5000)))
+    sizes = [len(item) for item in readers.read([path], replace(Limits(), batch_rows=700)) if hasattr(item, "data")]
+    assert sum(sizes) == 5000
+    assert max(sizes) <= 700
+
+
+def test_records_of_no_known_product_are_told_by_their_names(tmp_path: Path) -> None:
+    done = read_bytes(tmp_path, b'{"b": 1, "a": 2}\n{"c": 3}\n')
+    assert done.report.reading is Reading.UNKNOWN
+    assert done.report.skipped == {"record of an unknown kind (the first has a, b)": 2}
+
+
+def test_kinds_of_problems_are_bounded(tmp_path: Path) -> None:
+    rows = [{**ROW, f"Column{n}": n} for n in range(200)]
+    done = read_bytes(tmp_path, "\n".join(map(json.dumps, rows)).encode())
+    assert len(done.report.skipped) <= 51
+    assert sum(done.report.skipped.values()) == 200
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(
+        [*ROW, "records", "results", "properties", "category", "Event", "System", "EventData", "Provider", "EventID",
+         "#attributes", "#text", "Data", "UserData", "tables", "columns", "rows", "Type", "AdditionalFields", "name"]
+    ), inner, max_size=6),
+    max_leaves=30,
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(st.lists(JSON, min_size=1, max_size=6), st.sampled_from([None, 1]))
+def test_any_json_gives_rows_and_counted_problems(tmp_path: Path, records: list[Any], indent: int | None) -> None:
+    text = "\n".join(json.dumps(record, indent=indent) for record in records)
+    done = read_bytes(tmp_path, b'{"Event": 1}\n' + text.encode("utf-8", "surrogatepass"))
+    assert not any("reader failed" in what for what in done.problems)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(st.binary(max_size=300), st.integers(0, 400))
+def test_any_bytes_in_the_middle_do_no_harm(tmp_path: Path, noise: bytes, at: int) -> None:
+    text = ARRANGED["event hub lines"].encode()
+    done = read_bytes(tmp_path, text[:at] + noise + text[at:])
+    assert not any("reader failed" in what for what in done.problems)
