@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -144,16 +143,20 @@ def show_case(case: Case) -> None:
 def show_input(sources: Sequence[SourceReport]) -> None:
     """What was read and what was not, on stderr: one line per file that was not read in full."""
     for source in sources:
-        if source.reading is Reading.COMPLETE:
-            continue
-        faults = "; ".join(
-            f"{p.what}"
-            + (f" ({p.count:,} times)" if p.count > 1 else "")
-            + (f", first at {p.where}" if p.where else "")
-            for p in source.problems
-        )
-        err.print(Text(visible(f"{source.path}: {source.reading}: {faults or 'nothing could be read'}"), "yellow"))
-    err.print(Text(input_line(sources), style="dim"))
+        if source.reading is not Reading.COMPLETE:
+            line = f"{source.path}: {source.reading}: {_why_not(source)}"
+            err.print(Text(visible(line), "yellow"), soft_wrap=True)
+    err.print(Text(input_line(sources), style="dim"), soft_wrap=True)
+
+
+def _why_not(source: SourceReport) -> str:
+    faults = [
+        problem.what
+        + (f" ({problem.count:,} times)" if problem.count > 1 else "")
+        + (f", first at {problem.where}" if problem.where else "")
+        for problem in source.problems
+    ] or [f"{count:,} × {reason}" for reason, count in source.skipped.items()]
+    return "; ".join(faults) or "nothing could be read"
 
 
 def input_line(sources: Sequence[SourceReport]) -> str:
@@ -260,4 +263,4 @@ def _some(names: Sequence[str], most: int = 2) -> str:
 
 
 def note(text: str) -> None:
-    err.print(escape(visible(text)))
+    err.print(Text(visible(text)), soft_wrap=True)
