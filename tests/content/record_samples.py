@@ -2,11 +2,11 @@
 
     sudo python tests/content/record_samples.py [FILE]
 
-Needs root and auditd, curl, lua5.1, lua5.4, lua-socket, luarocks, nmap, cron, git, make. Everything runs in its own
-mount, network and host-name namespace with empty home, service and temporary folders and a copy of /etc, so the users,
-files and cron tables of the story end with it. The only network is the loopback device, which carries the story's
-addresses (198.51.100.23 and 203.0.113.77, both set aside for documentation). The kernel is asked to report these two
-users alone; nothing of anyone else is recorded.
+Needs root and auditd, curl, lua5.1, lua5.4, lua-socket, luarocks, nmap, neovim, prosody, cron, git, make. Everything
+runs in its own mount, network and host-name namespace with empty home, service and temporary folders and a copy of
+/etc, so the users, files and cron tables of the story end with it. The only network is the loopback device, which
+carries the story's addresses (198.51.100.23 and 203.0.113.77, both set aside for documentation). The kernel is asked
+to report these two users alone; nothing of anyone else is recorded.
 """
 
 from __future__ import annotations
@@ -96,6 +96,8 @@ lua5.4 -v
 luarocks --local list
 luarocks show lpeg
 luarocks path --bin
+nvim --headless +q report.lua
+prosodyctl about
 grep -rn 'os.execute(' /usr/share/lua | head -n 3
 grep -c lua /etc/services
 nmap -sT -p 80,443 127.0.0.1
