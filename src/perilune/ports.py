@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Protocol
 
+import pyarrow as pa
+
 from perilune.model.sources import Problem
 
 MIB = 1 << 20
@@ -66,6 +68,16 @@ class Records:
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """Raw records of one kind that were decoded to columns at once; the first has the number `first`."""
+
+    kind: str
+    data: pa.Table
+    first: int
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """So many more records were found in the file; `skipped` of them give no row of their own, by reason."""
 
@@ -80,7 +92,7 @@ class Lost:
     problem: Problem
 
 
-Read = Records | Count | Problem | Lost
+Read = Records | Columns | Count | Problem | Lost
 
 
 class Reader(Protocol):

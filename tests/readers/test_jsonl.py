@@ -188,3 +188,39 @@ def test_any_bytes_in_the_middle_do_no_harm(tmp_path: Path, noise: bytes, at: in
     text = ARRANGED["event hub lines"].encode()
     done = read_bytes(tmp_path, text[:at] + noise + text[at:])
     assert not any("reader failed" in what for what in done.problems)
+
+
+# --- the way over columns
+
+
+PLAIN = st.dictionaries(
+    st.sampled_from(["DeviceId", "FolderPath", "AccountName", "AccountDomain", "ReportId", "IsProcessRemoteSession",
+                     "TimeGenerated", "Type", "MD5", "ProcessCreationTime", "InitiatingProcessFolderPath"]),
+    st.none() | st.text(max_size=8) | st.integers(-(2**64), 2**64) | st.booleans() | st.floats(allow_nan=False)
+    | st.sampled_from(["2026-03-02T08:15:30Z", "0001-01-01T00:00:00Z", "[]", "{}", "DeviceEvents", "/usr/bin/x", "7", "-"])
+    | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(PLAIN, st.lists(PLAIN, min_size=1, max_size=4), st.booleans())
+def test_columns_and_objects_give_the_same(
+    tmp_path: Path, first: dict[str, Any], others: list[dict[str, Any]], alike: bool
+) -> None:
+    rows = [{**ROW, **first}, *({**ROW, **first, **(other if not alike else {})} for other in others)]
+    data = "\n".join(map(json.dumps, rows)).encode()
+    fast = read_bytes(tmp_path, data + b"\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perilune.readers.columnar._parse", lambda block: None)
+        slow = read_bytes(tmp_path, data + b"\n")
+    assert fast == slow
+
+
+def test_uniform_lines_take_the_way_over_columns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a Python object was made per line")
+
+    monkeypatch.setattr("perilune.readers.products.Products.add", refuse)
+    done = read_bytes(tmp_path, b"".join(line(ReportId=n) + b"\n" for n in range(3000)))
+    assert [row["ReportId"] for row in done.rows["DeviceProcessEvents"]] == list(range(3000))
+    assert done.report.records == 3000

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from perilune.errors import ReadError
 from perilune.model.sources import Problem, Reading, SourceReport
-from perilune.ports import Count, Limits, Lost, Reader, Records
+from perilune.ports import Columns, Count, Limits, Lost, Reader, Records
 from perilune.readers.detect import HEAD, encoding_of, find_reader, packaged
 from perilune.readers.gather import UNKNOWN
 from perilune.readers.sources import Opener, Source, discover, unreadable
@@ -100,7 +100,7 @@ def _read_stream(
 def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: _Tally, limits: Limits) -> Iterator[Table]:
     try:
         for item in reader.read(stream, limits):
-            if isinstance(item, Records):
+            if isinstance(item, Records | Columns):
                 yield from normalizer.add(item)
             else:
                 tally.take(item)

@@ -14,7 +14,8 @@ from typing import BinaryIO, cast
 import orjson
 
 from perilune.model.sources import Problem
-from perilune.ports import MIB, Limits, Lost, Read
+from perilune.ports import MIB, Columns, Limits, Lost, Read
+from perilune.readers.columnar import Columnar
 from perilune.readers.gather import Gathered
 from perilune.readers.mappings import Mappings
 from perilune.readers.products import Products
@@ -45,10 +46,14 @@ class JsonReader:
         again = cast(BinaryIO, Headed(head, stream))
         values = _lines(again, limits) if _is_lines(head) else _document(again, limits)
         for item in values:
-            if isinstance(item, Problem | Lost):
+            if isinstance(item, tuple):
+                products.add(*item)
+            elif isinstance(item, Columns):
+                yield from gathered.drain()  # first what came before
+                products.found += item.data.num_rows
                 yield item
-                continue
-            products.add(*item)
+            else:
+                yield item
             if gathered.full:
                 yield from gathered.drain()
         products.finish()
@@ -76,11 +81,15 @@ def _is_whole(line: bytes) -> bool:
         return False
 
 
-def _lines(stream: BinaryIO, limits: Limits) -> Iterator[Value | Lost | Problem]:
-    loads = orjson.loads
+def _lines(stream: BinaryIO, limits: Limits) -> Iterator[Value | Columns | Lost | Problem]:
+    loads, columnar = orjson.loads, Columnar()
     for block in line_blocks(stream, limits):
         if not isinstance(block, Lines):
             yield block
+            continue
+        columns = columnar.parse(block)
+        if columns is not None:
+            yield columns
             continue
         for number, line in enumerate(block.lines, block.first):
             try:

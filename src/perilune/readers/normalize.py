@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, repeat
+from itertools import groupby, pairwise, repeat
 from operator import itemgetter
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from perilune.model.sources import Problem
 from perilune.model.tables import COLUMNS, TABLES, Table
-from perilune.ports import Limits, Records
+from perilune.ports import Columns, Limits, Records
 from perilune.readers import values as convert
 from perilune.readers.mappings import Column, Extra, FieldPath, Joined, Map, Mappings
 
@@ -79,19 +79,63 @@ def _sparse(objects: Sequence[object], name: str, exists: bool) -> Sequence[obje
     return [one.get(name) if type(one) is dict else None for one in objects]
 
 
+class ColumnFields(Fields):
+    """One batch that was decoded to columns already."""
+
+    def __init__(self, data: pa.Table) -> None:
+        super().__init__((), {})
+        self._data = data
+
+    def __len__(self) -> int:
+        return self._data.num_rows
+
+    def column(self, name: str) -> convert.Array | None:
+        """The raw column as it is."""
+        if name not in self._data.column_names:
+            return None
+        return self._data.column(name).combine_chunks()
+
+    def get(self, path: FieldPath) -> Sequence[object]:
+        if path not in self._known:
+            column = self.column(path[0]) if len(path) == 1 else None
+            self._known[path] = [None] * len(self) if column is None else column.to_pylist()
+        return self._known[path]
+
+
 def to_table(records: Sequence[Raw], numbers: Sequence[int], one: Map, faults: convert.Faults) -> pa.Table:
     """The rows of one batch under one map."""
-    same = _same_names(records, one) if one.as_is else []
+    same = _same_names(_names_in(records), one) if one.as_is else []
     fields = Fields(records, {**one.siblings, (): (*one.siblings.get((), ()), *same)} if same else one.siblings)
+    return _filled(fields, same, numbers, one, faults)
+
+
+def columns_to_table(data: pa.Table, numbers: Sequence[int], one: Map, faults: convert.Faults) -> pa.Table:
+    """The same from columns."""
+    return _filled(ColumnFields(data), _same_names(set(data.column_names), one), numbers, one, faults)
+
+
+def _filled(fields: Fields, same: Sequence[str], numbers: Sequence[int], one: Map, faults: convert.Faults) -> pa.Table:
     arrays = {column.name: _fill(column, fields, faults) for column in one.columns}
     for name in same:
-        arrays[name] = _convert(_how_as_is(name), fields.get((name,)), name, faults)
+        arrays[name] = _as_is(name, fields, faults)
     for name, value in one.constants.items():
         arrays[name] = _repeat(value, name, len(fields))
     if one.extra is not None:
         arrays["AdditionalFields"] = extra_fields(fields, one.extra, one.taken)
     arrays["XSourceRecord"] = pa.array(numbers, COLUMNS["XSourceRecord"])
     return pa.table(arrays)
+
+
+def _as_is(name: str, fields: Fields, faults: convert.Faults) -> convert.Array:
+    how = _how_as_is(name)
+    column = fields.column(name) if isinstance(fields, ColumnFields) else None
+    if column is not None and (column.type == COLUMNS[name] and how != "json"):
+        return column
+    if column is not None and how == "time":
+        found = convert.cast_times(column)
+        if found is not None:
+            return found
+    return _convert(how, fields.get((name,)), name, faults)
 
 
 def _repeat(value: object, name: str, rows: int) -> convert.Array:
@@ -101,10 +145,21 @@ def _repeat(value: object, name: str, rows: int) -> convert.Array:
 
 
 def _fill(column: Column, fields: Fields, faults: convert.Faults) -> convert.Array:
+    if column.how == "time" and isinstance(fields, ColumnFields):
+        found = _time_column(column, fields)
+        if found is not None:
+            return found
     values = _first(column, fields)
     if column.values or column.otherwise is not None:
         values = [_replace(value, column) for value in values]
     return _convert(column.how, values, column.name, faults)
+
+
+def _time_column(column: Column, fields: ColumnFields) -> convert.Array | None:
+    """A column of times from the only raw column that there is for it."""
+    raw = [fields.column(source[0]) for source in column.sources if not isinstance(source, Joined) and len(source) == 1]
+    there = [one for one in raw if one is not None]
+    return convert.cast_times(there[0]) if len(there) == 1 else None
 
 
 def _first(column: Column, fields: Fields) -> Sequence[object]:
@@ -211,10 +266,9 @@ def _names_in(objects: Sequence[object]) -> set[str]:
     return {name for shape in shapes for name in shape}
 
 
-def _same_names(records: Sequence[Raw], one: Map) -> list[str]:
+def _same_names(names: set[str], one: Map) -> list[str]:
     """The raw fields that are named as a column of the table is, and that no other column rule fills."""
-    filled = {column.name for column in one.columns}
-    names = _names_in(records) - filled
+    names = names - {column.name for column in one.columns}
     return [name for name in TABLES[one.table].columns if name in names]
 
 
@@ -236,6 +290,7 @@ class _Gathered:
 
     fields: list[Raw] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
+    columns: list[Columns] = field(default_factory=list)
 
 
 class Normalizer:
@@ -253,16 +308,23 @@ class Normalizer:
         self.skipped: Counter[str] = Counter()
         self.faults: dict[str, Problem] = {}
 
-    def add(self, records: Records) -> Iterator[Table]:
+    def add(self, records: Records | Columns) -> Iterator[Table]:
         """Takes records in, and gives the Tables that became full."""
+        rows = len(records.fields) if isinstance(records, Records) else records.data.num_rows
         one = self._mappings.find(records.kind)
         if one is None:
-            self.skipped[f"no mapping for {records.kind}"] += len(records.fields)
+            self.skipped[f"no mapping for {records.kind}"] += rows
             return
+        known = self._waiting.get(id(one))
+        if known and (known[1].fields if isinstance(records, Columns) else known[1].columns):
+            yield from self.flush()  # what came another way goes first, to keep the file's order
         _, gathered = self._waiting.setdefault(id(one), (one, _Gathered()))
-        gathered.fields.extend(records.fields)
-        gathered.numbers.extend(records.numbers)
-        self._rows += len(records.fields)
+        if isinstance(records, Columns):
+            gathered.columns.append(records)
+        else:
+            gathered.fields.extend(records.fields)
+            gathered.numbers.extend(records.numbers)
+        self._rows += rows
         self._bytes += records.size
         if self._rows >= self._limits.batch_rows or self._bytes >= self._limits.batch_bytes:
             yield from self.flush()
@@ -271,19 +333,23 @@ class Normalizer:
         """Gives everything that is waiting."""
         waiting, self._waiting = self._waiting, {}
         self._rows = self._bytes = 0
+        most = self._limits.batch_rows
         for one, gathered in waiting.values():
-            for begin in range(0, len(gathered.fields), self._limits.batch_rows):
-                part = slice(begin, begin + self._limits.batch_rows)
-                yield self._table(one, gathered.fields[part], gathered.numbers[part])
+            for data, numbers in _alike(gathered.columns, most):
+                faults = convert.Faults(numbers)
+                yield self._finished(one, columns_to_table(data, numbers, one, faults), faults)
+            for begin in range(0, len(gathered.fields), most):
+                records, numbers = _in_order(
+                    gathered.fields[begin : begin + most], gathered.numbers[begin : begin + most]
+                )
+                faults = convert.Faults(numbers)
+                yield self._finished(one, to_table(records, numbers, one, faults), faults)
 
-    def _table(self, one: Map, records: list[Raw], numbers: list[int]) -> Table:
-        records, numbers = _in_order(records, numbers)
-        faults = convert.Faults(numbers)
-        data = to_table(records, numbers, one, faults)
+    def _finished(self, one: Map, data: pa.Table, faults: convert.Faults) -> Table:
         for name, value in (("XSourceFile", self._path), ("XSourceFormat", self._format)):
-            data = data.append_column(name, _repeat(value, name, len(records)))
+            data = data.append_column(name, _repeat(value, name, data.num_rows))
         self._remember(faults)
-        self.counts[one.table] += len(records)
+        self.counts[one.table] += data.num_rows
         return Table(one.table, data)
 
     def _remember(self, faults: convert.Faults) -> None:
@@ -294,6 +360,16 @@ class Normalizer:
                 if known
                 else Problem(what, count, faults.examples[what])
             )
+
+
+def _alike(columns: Sequence[Columns], most: int) -> Iterator[tuple[pa.Table, Sequence[int]]]:
+    """Blocks of the same names put together, at most so many rows at once."""
+    for _, alike in groupby(columns, key=lambda one: one.data.schema):
+        blocks = list(alike)
+        data = pa.concat_tables([one.data for one in blocks])
+        numbers = [n for one in blocks for n in range(one.first, one.first + one.data.num_rows)]
+        for begin in range(0, len(numbers), most):
+            yield data.slice(begin, most), numbers[begin : begin + most]
 
 
 def _in_order(records: list[Raw], numbers: list[int]) -> tuple[list[Raw], list[int]]:

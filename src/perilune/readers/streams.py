@@ -191,17 +191,22 @@ class Headed(io.RawIOBase):
     """A stream whose first bytes were looked at already and are given again."""
 
     def __init__(self, head: bytes, inner: BinaryIO) -> None:
-        self._head = memoryview(head)
+        self._head = head
         self._inner = inner
 
     def readable(self) -> bool:
         return True
 
+    def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return self.readall()
+        if not self._head:
+            return self._inner.read(size)
+        data, self._head = self._head[:size], self._head[size:]
+        return data
+
     def readinto(self, buffer: Any) -> int:
-        if not len(self._head):
-            data: bytes | memoryview = self._inner.read(len(buffer))
-        else:
-            data, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
+        data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 

@@ -8,47 +8,59 @@ from typing import BinaryIO
 
 from perilune.model.sources import Problem
 from perilune.ports import MIB, Limits, Lost
+from perilune.readers.streams import read_head
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Consecutive lines without their line feeds; `first` is the number of the first, from 1."""
+    """Consecutive lines of a file as they stand there; `first` is the number of the first, from 1."""
 
     first: int
-    lines: list[bytes]
+    data: bytes
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The lines without their line feeds."""
+        return self.data.split(b"\n")
+
+    def __len__(self) -> int:
+        return self.data.count(b"\n") + 1
 
 
 def line_blocks(stream: BinaryIO, limits: Limits, block: int = MIB) -> Iterator[Lines | Lost]:
     """All lines in blocks of about `block` bytes. A line over its budget is left out, and said."""
     number, rest, skipping = 1, b"", False
-    while data := stream.read(block):
-        lines = (rest + data).split(b"\n")
-        rest = lines.pop()
-        if skipping and lines:
-            lines.pop(0)
-            number += 1
-            skipping = False
-        if lines:
-            yield from _within(lines, number, limits)
-            number += len(lines)
+    while data := read_head(stream, block):
         if skipping:
-            rest = b""
-        elif len(rest) > limits.max_line_bytes:
+            _, found, data = data.partition(b"\n")
+            if not found:
+                continue
+            number, skipping = number + 1, False
+        data = rest + data
+        end = data.rfind(b"\n")
+        rest = data[end + 1 :]
+        if end >= 0:
+            lines = Lines(number, data[:end])
+            yield from _within(lines, limits)
+            number += len(lines)
+        if len(rest) > limits.max_line_bytes:
             yield _too_long(number, limits)
             rest, skipping = b"", True
-    if rest and not skipping:
-        yield from _within([rest], number, limits)
+    if rest:
+        yield from _within(Lines(number, rest), limits)
 
 
-def _within(lines: list[bytes], first: int, limits: Limits) -> Iterator[Lines | Lost]:
+def _within(block: Lines, limits: Limits) -> Iterator[Lines | Lost]:
     most = limits.max_line_bytes
-    if max(map(len, lines)) <= most:
-        yield Lines(first, lines)
+    if len(block.data) <= most or max(map(len, block.lines)) <= most:
+        yield block
         return
-    for number, line in enumerate(lines, first):
+    kept = []
+    for number, line in enumerate(block.lines, block.first):
         if len(line) > most:
             yield _too_long(number, limits)
-    yield Lines(first, [line if len(line) <= most else b"" for line in lines])
+        kept.append(line if len(line) <= most else b"")
+    yield Lines(block.first, b"\n".join(kept))
 
 
 def _too_long(number: int, limits: Limits) -> Lost:

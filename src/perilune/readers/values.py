@@ -283,17 +283,27 @@ def _are_micros(values: Values) -> bool:
 
 def _iso_column(values: Values) -> Array | None:
     first = next((value for value in values if value), None)
-    if not isinstance(first, str) or len(first) < 16 or first.startswith("0001"):
+    if not isinstance(first, str) or len(first) < 16:
         return None
     try:
-        column = pa.array(values, TEXT)
+        return cast_times(pa.array(values, TEXT), first)
+    except UnicodeEncodeError:
+        return None
+
+
+def cast_times(column: Array, first: str | None = None) -> Array | None:
+    """A text column of one ISO form as times; None where the form differs or a value has another meaning."""
+    first = first or next((text for text in column.slice(0, 100).to_pylist() if text), None)
+    if column.type != TEXT or first is None or first.startswith("0001"):
+        return None
+    try:
         if first.endswith("Z"):
             fine = len(first) > _LONGEST_MICRO + 1
             return column.cast(_NANO_UTC).cast(TIME, safe=False) if fine else column.cast(TIME)
         if len(first) > _LONGEST_MICRO:
             return column.cast(_NANO).cast(_MICRO, safe=False).view(TIME)
         return column.cast(_MICRO).view(TIME)
-    except (pa.ArrowInvalid, UnicodeEncodeError):
+    except pa.ArrowInvalid:
         return None
 
 
