@@ -195,9 +195,10 @@ def test_any_bytes_in_the_middle_do_no_harm(tmp_path: Path, noise: bytes, at: in
 
 PLAIN = st.dictionaries(
     st.sampled_from(["DeviceId", "FolderPath", "AccountName", "AccountDomain", "ReportId", "IsProcessRemoteSession",
-                     "TimeGenerated", "Type", "MD5", "ProcessCreationTime", "InitiatingProcessFolderPath"]),
+                     "TimeGenerated", "Type", "MD5", "ProcessCreationTime",
+                     "InitiatingProcessFolderPath", "AdditionalFields"]),
     st.none() | st.text(max_size=8) | st.integers(-(2**64), 2**64) | st.booleans() | st.floats(allow_nan=False)
-    | st.sampled_from(["2026-03-02T08:15:30Z", "0001-01-01T00:00:00Z", "[]", "{}", "DeviceEvents", "/usr/bin/x", "7", "-"])
+    | st.sampled_from(["2026-03-02T08:15:30Z", "0001-01-01T00:00:00Z", "[]", "{}", "DeviceEvents", "/bin/x", "7", "-"])
     | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )  # fmt: skip
 

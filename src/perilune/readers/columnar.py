@@ -20,6 +20,7 @@ from perilune.readers import defender
 from perilune.readers.text import Lines
 
 _PATIENCE = 3  # blocks in a row that did not fit, after which a file is not tried any more
+_MOST_ACTIONS = 300
 _TELLING = ("ActionType", "Type", "$table", "TableName")
 
 
@@ -85,13 +86,17 @@ def _is_uniform(names: Sequence[str], rows: pa.Table) -> bool:
 
 def _table(names: Sequence[str], rows: pa.Table) -> str | None:
     """The table of every row, if it is the same one and has all columns."""
-    telling = [name for name in _TELLING if name in names]
-    seen = rows.select(telling).group_by(telling).aggregate([]).to_pylist() if telling else [{}]
-    if len(seen) > 1000:
+    actions = _distinct("ActionType", rows)
+    named = [value for name in _TELLING[1:] if name in names for value in _distinct(name, rows)] or [None]
+    if len(actions) * len(named) > _MOST_ACTIONS:
         return None
-    found = {defender.find_table(names, defender.named_table(one), one.get("ActionType")) for one in seen}
+    found = {defender.find_table(names, name, action) for name in named for action in actions}
     table = found.pop()
     if found or table is None:
         return None
     fits = all(name in TABLES[table].columns or name in defender.BESIDE for name in names)
     return table if fits else None
+
+
+def _distinct(name: str, rows: pa.Table) -> Sequence[object]:
+    return rows.column(name).unique().to_pylist() if name in rows.column_names else [None]

@@ -88,7 +88,8 @@ def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[dict[str, str] | Lost
         yield Lost(Problem("chunk whose table of names runs in a circle", len(patches)))
     try:
         records = PyEvtxParser(_Patched(stream, patches) if patches else stream, 1).records_json()
-    except Exception as error:  # noqa: BLE001 - the door for one bad file; the package raises what it likes
+    except BaseException as error:  # noqa: BLE001 - the door for one bad file; a panic in Rust is no Exception
+        _raise_if_ours(error)
         yield Lost(Problem(f"not readable as an event log: {_words(error)}"))
         return
     faults = 0
@@ -97,7 +98,8 @@ def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[dict[str, str] | Lost
             record = next(records)
         except StopIteration:
             return
-        except Exception as error:  # noqa: BLE001 - the door for one bad record
+        except BaseException as error:  # noqa: BLE001 - the door for one bad record
+            _raise_if_ours(error)
             faults += 1
             yield Lost(Problem(_words(error)))
             continue
@@ -105,7 +107,13 @@ def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[dict[str, str] | Lost
     yield Lost(Problem(f"given up after {faults} faults"))
 
 
-def _words(error: Exception) -> str:
+def _raise_if_ours(error: BaseException) -> None:
+    """Lets through what is not a fault of the file, such as Ctrl-C."""
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+        raise error
+
+
+def _words(error: BaseException) -> str:
     """The package's message on one line, without the numbers that would make each fault its own kind."""
     return " ".join(str(error).split())[:200] or type(error).__name__
 

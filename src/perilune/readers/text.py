@@ -27,7 +27,7 @@ class Lines:
         return self.data.count(b"\n") + 1
 
 
-def line_blocks(stream: BinaryIO, limits: Limits, block: int = MIB) -> Iterator[Lines | Lost]:
+def line_blocks(stream: BinaryIO, limits: Limits, block: int = 2 * MIB) -> Iterator[Lines | Lost]:
     """All lines in blocks of about `block` bytes. A line over its budget is left out, and said."""
     number, rest, skipping = 1, b"", False
     while data := read_head(stream, block):

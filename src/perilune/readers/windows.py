@@ -32,6 +32,13 @@ class Kinds:
         self._known: dict[tuple[object, object], str] = {}
 
     def name(self, system: Raw) -> str:
+        """The kind of an event with this System; an EventID with qualifiers becomes the number alone."""
+        try:
+            return self._known[system["Provider"]["#attributes"]["Name"], system["EventID"]]  # type: ignore[index]
+        except (KeyError, TypeError):
+            return self._name(system)
+
+    def _name(self, system: Raw) -> str:
         provider, event_id = system.get("Provider"), system.get("EventID")
         if is_object(provider):
             attributes = provider.get("#attributes")
@@ -127,7 +134,7 @@ class ScriptBlocks:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._waiting: OrderedDict[tuple[object, object], _Block] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str | None, str | None], _Block] = OrderedDict()
         self._seen = 0
         self._bytes = 0
         self.joined = 0
@@ -137,24 +144,19 @@ class ScriptBlocks:
     def add(self, event: Raw, number: int) -> Iterator[Joined]:
         """Takes one 4104 event; gives the scripts that are now complete or have waited too long."""
         self._seen += 1
-        data, system = event["EventData"], event["System"]
-        if not is_object(data) or not is_object(system):
-            yield event, number, 0
-            return
-        part, total = _number(data.get("MessageNumber")), _number(data.get("MessageTotal"))
-        text = data.get("ScriptBlockText")
-        if total <= 1 or not isinstance(text, str):
-            data["PartsSeen"], data["PartsTotal"] = 1, max(total, 1)
+        data = event["EventData"]
+        total = _number(data.get("MessageTotal")) if is_object(data) else 0
+        text = data.get("ScriptBlockText") if is_object(data) else None
+        if is_object(data) and total > 1 and isinstance(text, str):
+            yield from self._keep(event, number, text, _number(data.get("MessageNumber")), total)
+        else:
+            if is_object(data):
+                data["PartsSeen"], data["PartsTotal"] = 1, max(total, 1)
             yield event, number, len(text) if isinstance(text, str) else 0
-            return
-        yield from self._keep(
-            (_hashable(system.get("Computer")), _hashable(data.get("ScriptBlockId"))), event, number, part, total, text
-        )
         yield from self._late()
 
-    def _keep(
-        self, key: tuple[object, object], event: Raw, number: int, part: int, total: int, text: str
-    ) -> Iterator[Joined]:
+    def _keep(self, event: Raw, number: int, text: str, part: int, total: int) -> Iterator[Joined]:
+        key = _script(event)
         block = self._waiting.get(key)
         if block is None:
             block = self._waiting[key] = _Block(event, number, total, self._seen)
@@ -180,7 +182,7 @@ class ScriptBlocks:
         while self._waiting:
             yield self._finish(next(iter(self._waiting)))
 
-    def _finish(self, key: tuple[object, object]) -> Joined:
+    def _finish(self, key: tuple[str | None, str | None]) -> Joined:
         block = self._waiting.pop(key)
         self._bytes -= block.size
         data = block.event["EventData"]
@@ -202,5 +204,8 @@ def _number(value: object) -> int:
     return found if isinstance(found, int) else 0
 
 
-def _hashable(value: object) -> object:
-    return value if isinstance(value, str | int | None) else dump(value)
+def _script(event: Raw) -> tuple[str | None, str | None]:
+    """Which script an event is a part of: its id, on its machine."""
+    data, system = event["EventData"], event["System"]
+    script = data.get("ScriptBlockId") if is_object(data) else None
+    return (text_of(system.get("Computer")) if is_object(system) else None), text_of(script)
