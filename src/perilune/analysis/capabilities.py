@@ -1,0 +1,213 @@
+"""What a text can do: the capabilities of `content/capabilities`, each from signs that hold together.
+
+A capability's file says which tests there are (`where`) and which of them together are enough (`any`). A test looks
+at a layer's text, at the commands of the tree, at the kinds of the layers, or at the indicators.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from perilune.analysis.interpreters import base_name
+from perilune.analysis.patterns import Patterns
+from perilune.errors import ContentError
+from perilune.model.analysis import Capability, Command, Indicator, Layer, Sign, walk
+
+MAX_TEXT = 200_000  # characters of one layer that are searched
+ALONE = 2.6  # the most that a capability may weigh which one pattern alone can show: it stays below `medium`
+
+FAMILIES = (
+    "download and run", "in-memory execution", "defence tampering", "credential access", "discovery", "persistence",
+    "lateral movement", "defence evasion", "exfiltration", "remote shell", "obfuscation", "container and hypervisor abuse",
+    "cloud abuse", "execution", "impact", "privilege escalation", "proxy execution", "context",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One named test of a capability. Exactly one of its ways of looking is set, with `argument` beside `program`."""
+
+    name: str
+    text: str = ""
+    program: re.Pattern[str] | None = None
+    argument: re.Pattern[str] | None = None
+    by: re.Pattern[str] | None = None
+    layer: re.Pattern[str] | None = None
+    indicator: re.Pattern[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A capability's file. `alternatives`: sets of test names, one of which has to hold whole."""
+
+    id: str
+    title: str
+    family: str
+    techniques: tuple[str, ...]
+    weight: float
+    why: str
+    tests: Mapping[str, Test]
+    alternatives: tuple[tuple[str, ...], ...]
+    samples: Mapping[str, Sequence[Mapping[str, Any]]]
+    source: str
+
+
+def parse(document: object, source: str) -> Definition:
+    """A definition from its YAML; every fault of the file is named at once."""
+    if not isinstance(document, dict):
+        raise ContentError("a capability is a mapping", where=source)
+    wrong = [f"missing: {key}" for key in ("id", "title", "family", "weight", "why", "where", "any", "samples") if key not in document]
+    if wrong:
+        raise ContentError("; ".join(wrong), where=source)
+    tests = {name: _test(name, spec, source) for name, spec in document["where"].items()}
+    alternatives = tuple(tuple(one if isinstance(one, list) else [one]) for one in document["any"])
+    wrong += [f"`any` names no test: {name}" for one in alternatives for name in one if name not in tests]
+    wrong += [f"never used: {name}" for name in tests if not any(name in one for one in alternatives)]
+    if document["family"] not in FAMILIES:
+        wrong.append(f"no such family: {document['family']}")
+    weight = float(document["weight"])
+    if weight == 0:
+        wrong.append("a weight of zero says nothing")
+    if weight > ALONE and any(len(one) < 2 and tests[one[0]].text for one in alternatives if one[0] in tests):
+        wrong.append(f"one pattern alone may weigh at most {ALONE}")
+    if wrong:
+        raise ContentError("; ".join(wrong), where=source)
+    return Definition(
+        document["id"], document["title"], document["family"], tuple(document.get("techniques", ())), weight,
+        " ".join(str(document["why"]).split()), tests, alternatives, document["samples"], source,
+    )  # fmt: skip
+
+
+def _test(name: str, spec: object, source: str) -> Test:
+    if isinstance(spec, str):
+        return Test(name, text=spec)
+    if not isinstance(spec, dict) or not spec or set(spec) - {"program", "argument", "by", "layer", "indicator"}:
+        raise ContentError(f"test {name}: a pattern, or a mapping of program, argument, by, layer or indicator", where=source)
+    try:
+        return Test(name, **{key: re.compile(value, re.IGNORECASE) for key, value in spec.items()})
+    except re.error as error:
+        raise ContentError(f"test {name}: {error}", where=source) from None
+
+
+class Catalogue:
+    """Definitions ready to be looked for."""
+
+    def __init__(self, definitions: Sequence[Definition]) -> None:
+        self.definitions = tuple(definitions)
+        self._patterns = Patterns(
+            {f"{d.id}/{t.name}": t.text for d in self.definitions for t in d.tests.values() if t.text}
+        )
+        self.unanchored = self._patterns.unanchored
+        self._structural = [(d.id, t) for d in self.definitions for t in d.tests.values() if not t.text]
+
+    def find(
+        self, layers: Sequence[Layer], commands: Sequence[Command], indicators: Sequence[Indicator]
+    ) -> list[Capability]:
+        """The capabilities whose signs are all there."""
+        signs: dict[str, Sign] = {}
+        for layer in layers:
+            if not layer.binary and layer.text:
+                for key, start, end in self._patterns.search(layer.text[:MAX_TEXT]):
+                    shown = layer.text[start : min(end, start + 160)]
+                    signs.setdefault(key, Sign(layer.number, start, end, shown, key.partition("/")[2]))
+        self._structure(signs, layers, walk(tuple(commands)), indicators)
+        if not signs:
+            return []
+        touched = {key.partition("/")[0] for key in signs}
+        return [found for d in self.definitions if d.id in touched and (found := _held(d, signs)) is not None]
+
+    def _structure(
+        self,
+        signs: dict[str, Sign],
+        layers: Sequence[Layer],
+        commands: Sequence[Command],
+        indicators: Sequence[Indicator],
+    ) -> None:
+        lines = [(base_name(c.image), c) for c in commands[:200]]
+        kinds = [layer for layer in layers if layer.parent is not None]
+        for owner, test in self._structural:
+            sign: Sign | None = None
+            if test.program is not None or test.by is not None:
+                sign = next((_command_sign(test, c, layers) for name, c in lines if _runs(test, name, c)), None)
+            elif test.layer is not None:
+                sign = next((_layer_sign(test, one) for one in kinds if _is_kind(test.layer, one)), None)
+            elif test.indicator is not None:
+                sign = next((_indicator_sign(test, i, layers) for i in indicators if _is_indicator(test.indicator, i)), None)
+            if sign is not None:
+                signs[f"{owner}/{test.name}"] = sign
+
+
+def _runs(test: Test, name: str, command: Command) -> bool:
+    if test.program is not None and not test.program.fullmatch(name):
+        return False
+    if test.by is not None and not test.by.fullmatch(command.by):
+        return False
+    return test.argument is None or test.argument.search(" ".join(command.arguments)[:2000]) is not None
+
+
+def _is_kind(pattern: re.Pattern[str], layer: Layer) -> bool:
+    return pattern.fullmatch(layer.kind) is not None or (layer.note != "" and pattern.fullmatch(f"{layer.kind}: {layer.note}") is not None)
+
+
+def _is_indicator(pattern: re.Pattern[str], one: Indicator) -> bool:
+    return pattern.fullmatch(f"{one.kind} {one.scope}") is not None or any(
+        pattern.fullmatch("listed-benign" if listing.benign else "listed") for listing in one.listings
+    )
+
+
+def _command_sign(test: Test, command: Command, layers: Sequence[Layer]) -> Sign:
+    text = layers[command.layer].text[command.start : min(command.end, command.start + 160)]
+    return Sign(command.layer, command.start, command.end, text, test.name)
+
+
+def _layer_sign(test: Test, layer: Layer) -> Sign:
+    return Sign(layer.parent or 0, layer.start, layer.end, f"{layer.kind}: {layer.text[:120]}", test.name)
+
+
+def _indicator_sign(test: Test, one: Indicator, layers: Sequence[Layer]) -> Sign:
+    return Sign(one.layer, one.start, one.end, layers[one.layer].text[one.start : one.end][:160], test.name)
+
+
+def _held(definition: Definition, signs: Mapping[str, Sign]) -> Capability | None:
+    for alternative in definition.alternatives:
+        if all(f"{definition.id}/{name}" in signs for name in alternative):
+            shown = tuple(signs[f"{definition.id}/{name}"] for name in alternative)
+            return Capability(
+                definition.id, definition.title, definition.family, definition.techniques, definition.weight,
+                definition.why, shown,
+            )  # fmt: skip
+    return None
+
+
+def load(texts: Iterable[tuple[str, str]]) -> Catalogue:
+    """A catalogue from YAML files given as (name, text); ids are unique."""
+    definitions: dict[str, Definition] = {}
+    for source, text in texts:
+        try:
+            documents = list(yaml.load_all(text, Loader=_LOADER))
+        except yaml.YAMLError as error:
+            raise ContentError(f"this is no YAML: {error}", where=source) from None
+        for document in documents:
+            one = parse(document, source)
+            if one.id in definitions:
+                raise ContentError(f"the id {one.id} is taken by {definitions[one.id].source}", where=source)
+            definitions[one.id] = one
+    return Catalogue(list(definitions.values()))
+
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@lru_cache(maxsize=1)
+def packaged() -> Catalogue:
+    """The capabilities that ship with Perilune."""
+    folder = files("perilune") / "content" / "capabilities"
+    found = sorted((one for one in folder.iterdir() if one.name.endswith(".yml")), key=lambda one: one.name)
+    return load((one.name, one.read_text(encoding="utf-8")) for one in found)

@@ -1,0 +1,127 @@
+"""Regular expressions by the hundred: those whose literals are not in a text are never tried on it.
+
+Patterns are RE2's, in time linear in the text. From each one the literals are taken of which a match must hold at
+least one; a single scan for all of them then says which patterns are worth trying.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import ahocorasick_rs
+import re2
+
+from perilune.errors import ContentError
+
+LEAST = 3  # characters of a literal that is worth looking for
+
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_OPTIONS.case_sensitive = False
+_OPTIONS.dot_nl = False
+_OPTIONS.max_mem = 1 << 24
+
+
+class Patterns:
+    """Named patterns, searched case-insensitively."""
+
+    def __init__(self, patterns: Mapping[str, str]) -> None:
+        self._compiled: list[Any] = []
+        self._names: list[str] = []
+        self._always: list[int] = []
+        literals: dict[str, list[int]] = {}
+        for number, (name, pattern) in enumerate(patterns.items()):
+            self._names.append(name)
+            self._compiled.append(_compiled(name, pattern))
+            needed = required(pattern)
+            if needed is None:
+                self._always.append(number)
+            for literal in needed or ():
+                literals.setdefault(literal, []).append(number)
+        self.unanchored = tuple(self._names[number] for number in self._always)
+        self._owners = list(literals.values())
+        self._scan = ahocorasick_rs.AhoCorasick(list(literals)) if literals else None
+
+    def search(self, text: str) -> Iterator[tuple[str, int, int]]:
+        """The name and first place of every pattern that holds somewhere in the text."""
+        lower = text.lower()
+        worth = set(self._always)
+        if self._scan is not None:
+            for index in {hit[0] for hit in self._scan.find_matches_as_indexes(lower, overlapping=True)}:
+                worth.update(self._owners[index])
+        if not worth:
+            return
+        data = text.encode("utf-8", "surrogatepass") if not text.isascii() else text.encode("ascii")
+        for number in sorted(worth):
+            found = self._compiled[number].search(data)
+            if found is not None:
+                start, end = found.span()
+                if len(data) != len(text):
+                    start = len(data[:start].decode("utf-8", "replace"))
+                    end = start + len(data[found.start() : found.end()].decode("utf-8", "replace"))
+                yield self._names[number], start, min(end, len(text))
+
+
+def _compiled(name: str, pattern: str) -> Any:
+    try:
+        return re2.compile(pattern.encode("utf-8"), _OPTIONS)
+    except re2.error as error:
+        raise ContentError(f"RE2 does not take this pattern: {error}", where=name, hint="no look-around, no back-references") from None
+
+
+def required(pattern: str) -> frozenset[str] | None:
+    """Lower-case literals of which every match holds at least one; None where there is no such set."""
+    try:
+        return _required(_parsed(pattern))
+    except (re.error, RecursionError):
+        return None
+
+
+def _parsed(pattern: str) -> Iterable[tuple[Any, Any]]:
+    parser: Any = re._parser  # type: ignore[attr-defined]  # the only parser of this syntax in the standard library
+    return parser.parse(pattern)  # type: ignore[no-any-return]
+
+
+def _required(sequence: Iterable[tuple[Any, Any]]) -> frozenset[str] | None:
+    """The best of what each part of a sequence needs: the one whose shortest literal is longest."""
+    best: frozenset[str] | None = None
+    run = ""
+    for op, argument in (*sequence, (None, None)):
+        name = str(op)
+        if name == "LITERAL" and chr(argument).isascii():
+            run += chr(argument).lower()
+            continue
+        if len(run) >= LEAST:
+            best = _better(best, frozenset((run,)))
+        run = ""
+        part = _of_part(name, argument)
+        if part is not None:
+            best = _better(best, part)
+    return best
+
+
+def _of_part(name: str, argument: Any) -> frozenset[str] | None:
+    if name == "SUBPATTERN":
+        return _required(argument[-1])
+    if name in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT") and argument[0] > 0:
+        return _required(argument[2])
+    if name == "ATOMIC_GROUP":
+        return _required(argument)
+    if name == "BRANCH":
+        found: set[str] = set()
+        for branch in argument[1]:
+            part = _required(branch)
+            if part is None:
+                return None
+            found |= part
+        return frozenset(found)
+    return None
+
+
+def _better(one: frozenset[str] | None, other: frozenset[str]) -> frozenset[str]:
+    if one is None:
+        return other
+    rank = lambda found: (min(map(len, found)), -len(found))  # noqa: E731
+    return max((one, other), key=rank)
