@@ -1,4 +1,4 @@
-"""The reference of sources lists every packaged map and its columns; `python -m tests.readers.test_reference` writes it."""
+"""The reference of sources lists every packaged map; `python -m tests.readers.test_reference` writes the list."""
 
 from __future__ import annotations
 

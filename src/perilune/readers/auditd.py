@@ -41,6 +41,7 @@ _CONTEXT = (
 )  # fmt: skip
 # Records that say nothing that a rule asks and no other record holds
 _SILENT = frozenset({"CWD", "PROCTITLE", "EOE", "BPRM_FCAPS"})
+_UNPARSED = frozenset({"EXECVE", "PROCTITLE", "EOE", "BPRM_FCAPS"})  # not needed, or parsed in another way
 
 Fields = dict[str, object]
 Key = tuple[str | None, str, str, str]
@@ -225,6 +226,10 @@ def parse_arguments(bodies: Iterable[str]) -> Arguments:
     A value in quotes is literal; one without is hexadecimal. A long argument comes in pieces `a2[0]=…`, and
     `a2_len` says how many characters they must add up to.
     """
+    bodies = list(bodies)
+    simple = _parse_simple(bodies[0]) if len(bodies) == 1 else None
+    if simple is not None:
+        return simple
     pieces: dict[int, dict[int, str]] = {}
     lengths: dict[int, int] = {}
     declared: int | None = None
@@ -238,6 +243,20 @@ def parse_arguments(bodies: Iterable[str]) -> Arguments:
             else:
                 pieces.setdefault(int(index), {}).setdefault(int(part or 0), value)
     return _assemble(pieces, lengths, declared)
+
+
+def _parse_simple(body: str) -> Arguments | None:
+    """The vector of one record without pieces, which nearly all are; None when it is not of that kind."""
+    words = body.split(" ")
+    values = []
+    for index, word in enumerate(words[1:]):
+        name, mark, value = word.partition("=")
+        if not mark or name != f"a{index}":
+            return None
+        literal = len(value) > 1 and value[0] == value[-1] == '"'
+        values.append(value[1:-1] if literal else _unhex_or_same(value))
+    complete = words[0] == f"argc={len(values)}"
+    return Arguments(tuple(values), len(values), True) if complete else None
 
 
 def _assemble(pieces: Mapping[int, Mapping[int, str]], lengths: Mapping[int, int], declared: int | None) -> Arguments:
@@ -351,7 +370,7 @@ class _Processes:
 
 def _rows(event: _Event, processes: _Processes, gathered: Gathered) -> bool:
     """Puts the event's rows where they belong; false when it has none."""
-    parsed = [(record, parse_fields(record.body) if record.kind != "EXECVE" else {}) for record in event.records]
+    parsed = [(record, {} if record.kind in _UNPARSED else parse_fields(record.body)) for record in event.records]
     context = _context(parsed)
     execve = [record for record in event.records if record.kind == "EXECVE"]
     arguments = parse_arguments(record.body for record in execve) if execve else _from_title(parsed, context)
@@ -371,8 +390,9 @@ def _from_title(parsed: Iterable[tuple[_Record, Fields]], context: Fields) -> Ar
     """
     if context.get("SYSCALL") not in ("execve", "execveat") or context.get("success") != "yes":
         return None
-    titles = [fields["proctitle"] for record, fields in parsed if record.kind == "PROCTITLE" and "proctitle" in fields]
-    return Arguments(tuple(str(titles[0]).split("\0")) if titles else (), None, False)
+    titles = (parse_fields(record.body).get("proctitle") for record, _ in parsed if record.kind == "PROCTITLE")
+    title = next((title for title in titles if isinstance(title, str)), None)
+    return Arguments(tuple(title.split("\0")) if title else (), None, False)
 
 
 def _context(parsed: Iterable[tuple[_Record, Fields]]) -> Fields:
