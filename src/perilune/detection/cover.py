@@ -12,7 +12,7 @@ import re._parser as sre_parser  # type: ignore[import-not-found]
 import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 import pyarrow as pa
@@ -71,7 +71,7 @@ def cover(expr: Expr, column: str) -> Cover | None:
             return _of_text(expr, column)
         case Regex(pattern=pattern, flags=flags):
             return _of_words(regex_words(pattern, flags), column)
-        case Number(op=Compare.EQ, value=value) if _is_numeric(column):
+        case Number(op=Compare.EQ, value=value) if pa.types.is_integer(_type(column)):
             return _joined([Word(column, EQUALS, str(value))], exact=True)
         case Boolean(value=value):
             return _of_boolean(value, column)
@@ -99,9 +99,11 @@ def _of_all(covers: list[Cover | None]) -> Cover | None:
     return Cover(best.words, best.exact and len(covers) == 1, best.cheap, best.weight)
 
 
-def _of_boolean(value: bool, column: str) -> Cover:
-    if _is_numeric(column):
+def _of_boolean(value: bool, column: str) -> Cover | None:
+    if pa.types.is_boolean(_type(column)):
         return _joined([Word(column, EQUALS, str(int(value)))], exact=True)
+    if not pa.types.is_string(_type(column)):
+        return None
     return _joined([Word(column, IS, "true" if value else "false")], exact=True)
 
 
@@ -139,11 +141,13 @@ def _joined(words: list[Word], *, exact: bool) -> Cover:
     return Cover(tuple(words), exact, all(share <= _COMMON for share in shares), sum(shares))
 
 
+@cache
 def is_wordy(column: str) -> bool:
     """Whether the column's values are long and mostly different."""
     return any(name in column for name in _WORDY)
 
 
+@cache
 def _is_numeric(column: str) -> bool:
     kind = _type(column)
     return pa.types.is_integer(kind) or pa.types.is_boolean(kind)
@@ -158,16 +162,23 @@ def _share(word: Word) -> float:
     """The share of a column's values that are expected to have the word."""
     if not is_wordy(word.column):
         return _COMMON / 100
-    lines = _commonplace()
     short = _COMMON if len(word.text) < _SHORT and word.kind != IS else 0
-    return sum(word.text in line for line in lines) / len(lines) + short + _COMMON / 10 / len(word.text)
+    return _common_share(word.text) + short + _COMMON / 10 / len(word.text)
+
+
+@lru_cache(maxsize=65_536)
+def _common_share(text: str) -> float:
+    """The share of ordinary values that have the text."""
+    lines, whole = _commonplace()
+    return sum(text in line for line in lines) / len(lines) if text in whole else 0.0
 
 
 @lru_cache(maxsize=1)
-def _commonplace() -> tuple[str, ...]:
-    """Ordinary command lines, paths, keys and script lines, to judge by what is common."""
+def _commonplace() -> tuple[tuple[str, ...], str]:
+    """Ordinary command lines, paths, keys and script lines, to judge by what is common; each, and all in one."""
     text = (files("perilune.detection") / "commonplace.txt").read_text(encoding="utf-8")
-    return tuple(fold(line) for line in text.splitlines() if line and not line.startswith("# "))
+    lines = tuple(fold(line) for line in text.splitlines() if line and not line.startswith("# "))
+    return lines, "\n".join(lines)
 
 
 @lru_cache(maxsize=4096)

@@ -180,17 +180,27 @@ def _document(file: RuleFile, node: yaml.Node, where: str, loader: yaml.CSafeLoa
         return None  # an empty document, as after a trailing `---`
     if not isinstance(node, yaml.MappingNode):
         raise RuleError("not a Sigma rule: the document is not a mapping", where=where)
+    if not _is_plain(file.text):
+        _check_size(node, where)
+    _unique_keys(node, file.origin)
+    data = loader.construct_document(node)
+    text = file.text[node.start_mark.index : node.end_mark.index]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return Document(file.origin, node.start_mark.line + 1, data, digest, node)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is too short to hold too much, and has no aliases to make more of it."""
+    return len(text) < MAX_NODES and "&" not in text and _nesting(text) <= MAX_DEPTH
+
+
+def _check_size(node: yaml.Node, where: str) -> None:
     try:
         size = _size(node, {}, ())
     except RuleError as error:
         raise RuleError(error.what, where=where) from None
     if size > MAX_NODES:
         raise RuleError(f"more than {MAX_NODES:,} YAML nodes, aliases expanded", where=where)
-    _unique_keys(node, file.origin)
-    data = loader.construct_document(node)
-    text = file.text[node.start_mark.index : node.end_mark.index]
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    return Document(file.origin, node.start_mark.line + 1, data, digest, node)
 
 
 def _size(node: yaml.Node, known: dict[int, int], above: tuple[int, ...]) -> int:
@@ -224,11 +234,14 @@ _SURELY_SHALLOW = 400
 _LEADING = re.compile(r"^[ \-?]*", re.MULTILINE)
 
 
+def _nesting(text: str) -> int:
+    """How deep a text could be nested at most, by the characters that nest."""
+    return text.count("[") + text.count("{") + 2 * max((len(lead) for lead in _LEADING.findall(text)), default=0)
+
+
 def _within_depth(file: RuleFile) -> None:
     """Refuses what is nested too deeply, before a parser that recurses sees it."""
-    flow = file.text.count("[") + file.text.count("{")
-    block = max((len(lead) for lead in _LEADING.findall(file.text)), default=0)
-    if flow + block <= _SURELY_SHALLOW:
+    if _nesting(file.text) <= _SURELY_SHALLOW:
         return  # too few characters to nest dangerously with; `_size` looks closer
     depth = 0
     for event in yaml.parse(file.text, yaml.CSafeLoader):

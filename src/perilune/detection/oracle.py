@@ -190,21 +190,36 @@ def _like(parts: Parts, cased: bool, text: str) -> bool:
 
 
 def _fits(parts: Parts, text: str) -> bool:
-    """Whether the pattern stands for the whole text: each part consumes a piece of it, from the left.
+    """Whether the pattern stands for the whole text."""
+    match parts:
+        case ():
+            return text == ""
+        case (str(word),):
+            return text == word
+        case (Wildcard.MANY, str(word), Wildcard.MANY):
+            return word in text
+        case (str(word), Wildcard.MANY):
+            return text.startswith(word)
+        case (Wildcard.MANY, str(word)):
+            return text.endswith(word)
+        case _:
+            return len(text) in _reached(parts, text)
 
-    Carries every position that could be reached, so that the time is bounded by the product of the lengths.
+
+def _reached(parts: Parts, text: str) -> set[int]:
+    """How much of the text the parts can consume, from the left.
+
+    All positions are carried along, so that the time is bounded by the product of the lengths.
     """
     reached = {0}
     for part in parts:
         if part is Wildcard.MANY:
-            reached = set(range(min(reached), len(text) + 1))
+            reached = set(range(min(reached), len(text) + 1)) if reached else set()
         elif part is Wildcard.ONE:
             reached = {at + 1 for at in reached if at < len(text)}
         elif isinstance(part, str):
             reached = {at + len(part) for at in reached if text.startswith(part, at)}
-        if not reached:
-            return False
-    return len(text) in reached
+    return reached
 
 
 def _compared(value: int | float | None, op: Compare, wanted: int | float) -> bool:
