@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from perilune.model.sources import Problem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MIB = 1 << 20
 

@@ -23,7 +23,7 @@ from perilune.readers.values import basename
 
 _HEADER = re.compile(r"(?:node=(\S+) )?type=(\S+) msg=audit\((\d{1,12})\.(\d{1,9}):(\d{1,20})\): ?")
 _RECOGNISED = re.compile(rb"(?:^|[\s\x00>])type=[A-Z_]+(?:\[\d+\])? msg=audit\(\d+\.\d+:\d+\):", re.MULTILINE)
-_FIELD = re.compile(r"([A-Za-z_][\w.-]*)=(\"[^\"]*\"|[^\s\x1d]*)")
+_FIELD = re.compile(r"([A-Za-z_][\w.-]*)=(?:\"([^\"]*)\"|([^\s\x1d]*))")
 _ARGUMENT = re.compile(r"\ba(\d{1,9})(?:\[(\d{1,6})\]|(_len))?=(\"[^\"]*\"|\S*)")
 _HEXADECIMAL = re.compile(r"(?:[0-9A-Fa-f]{2})+\Z")
 
@@ -174,28 +174,29 @@ class _Window:
 def parse_fields(body: str) -> Fields:
     """The fields of one record, decoded; those of a quoted `msg='…'` beside the others."""
     outer, mark, inner = body.partition("msg='")
-    found: Fields = {}
-    if mark:
-        inner, _, enriched = inner.rpartition("'")
-        outer += " " + enriched
-        _take(found, inner)
-    _take(found, outer)
+    if not mark:
+        return _fields(body)
+    inner, _, enriched = inner.rpartition("'")
+    return _without_brackets(_fields(inner)) | _fields(outer + " " + enriched)
+
+
+def _fields(text: str) -> Fields:
+    triples = _FIELD.findall(text)
+    found: Fields = {name: quoted or bare for name, quoted, bare in triples if (quoted or bare) not in _NOTHING}
+    for name, quoted, bare in triples:
+        if name in _ESCAPED and not quoted and _HEXADECIMAL.match(bare):
+            found[name] = _unhex(bare)
     return found
 
 
-def _take(found: Fields, text: str) -> None:
-    for name, value in _FIELD.findall(text):
-        if value[:1] == '"':
-            found[name] = value[1:-1]
-            continue
-        if value[-1:] in ",)" and value[:1] != "(":  # as older systems write: (hostname=h, res=success)
-            value = value.rstrip(",)")
-        if value in _NOTHING:
-            continue
-        if name in _ESCAPED and _HEXADECIMAL.match(value):
-            found[name] = _unhex(value)
-        else:
-            found[name] = value
+def _without_brackets(fields: Fields) -> Fields:
+    """As older systems write: `(hostname=h, addr=?, res=success)`."""
+    found: Fields = {}
+    for name, value in fields.items():
+        text = value.rstrip(",)") if isinstance(value, str) and value[:1] != "(" and " " not in value else value
+        if text not in _NOTHING:
+            found[name] = text
+    return found
 
 
 def _unhex(text: str) -> str:
