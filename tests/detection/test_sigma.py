@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from perilune.detection import documents, sigma
+from perilune.detection import files, sigma
 from perilune.detection.translate import MAX_COMPARISONS
 from perilune.model.rules import Level, Role, RuleSet
 from tests.detection.engines import by_oracle, table
@@ -181,7 +181,7 @@ def test_the_licence_beside_the_rules_is_kept(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "big.yml").write_text("x" * (documents.MAX_FILE + 1))
+    (tmp_path / "big.yml").write_text("x" * (files.MAX_FILE + 1))
     (tmp_path / "latin.yml").write_bytes(b"title: \xe9")
     (tmp_path / "cut.zip").write_bytes(b"PK\x05\x06" + b"\0" * 18 + b"PK")
     found = sigma.load([tmp_path, tmp_path / "absent.yml", tmp_path / "cut.zip"])

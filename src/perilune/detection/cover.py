@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -40,8 +41,7 @@ _COMMON = 0.016  # share of values: above it, looking for the word costs more th
 _SHORT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """Something to look for in one column. `text` is folded; a number is spelled."""
 
     column: str

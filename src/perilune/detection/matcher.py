@@ -29,7 +29,7 @@ Hits = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
 
 def match(plan: Plan, table: Table) -> Hits:
     """Which rules hold on which rows: rule indices and row indices, ordered by rule, then row."""
-    mine = plan.tables.get(table.name)
+    mine = plan.table(table.name)
     if mine is None or not len(table):
         return np.empty(0, np.int32), np.empty(0, np.int64)
     parts = [_slice(mine, table, start) for start in range(0, len(table), MAX_ROWS)]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from typing import cast
 
 from perilune.detection import matcher
 from perilune.detection.oracle import evidence, explain
 from perilune.detection.plan import Plan, join
-from perilune.detection.shape import shape
+from perilune.detection.shape import Shape, shape
 from perilune.model.rules import Rule, RuleSet
 from perilune.model.tables import Table
 
@@ -45,4 +46,8 @@ class _Keyed:
 
 @lru_cache(maxsize=4)
 def _joined(keyed: _Keyed) -> Plan:
-    return join([shape(rule) for rule in keyed.rules])
+    return join([_shape(rule) for rule in keyed.rules])
+
+
+def _shape(rule: Rule) -> Shape:
+    return cast("Shape", rule.compiled) if rule.compiled is not None else shape(rule)

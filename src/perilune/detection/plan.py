@@ -98,21 +98,35 @@ class TablePlan:
         return len(self.branch_clauses) - 1
 
 
-@dataclass(frozen=True)
 class Plan:
-    """What to do with a batch of any table."""
+    """What to do with a batch of any table. A table's part is made when it is first asked for, and kept."""
 
-    tables: Mapping[str, TablePlan]
-    rules: int
+    def __init__(self, shapes: Sequence[Shape]) -> None:
+        self._readers: dict[str, list[int]] = {}
+        for index, found in enumerate(shapes):
+            for table in found.tables:
+                self._readers.setdefault(table, []).append(index)
+        self._shapes = shapes
+        self._tables: dict[str, TablePlan] = {}
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The tables that some rule reads."""
+        return tuple(self._readers)
+
+    def table(self, name: str) -> TablePlan | None:
+        """The part of one table; None where no rule reads it. Two threads may both make it, and make the same."""
+        if name not in self._readers:
+            return None
+        if name not in self._tables:
+            pairs = [(at, branch) for at in self._readers[name] for branch in self._shapes[at].branches(name)]
+            self._tables[name] = _table_plan(pairs)
+        return self._tables[name]
 
 
 def join(shapes: Sequence[Shape]) -> Plan:
     """One plan of many rules; their positions are the rule indices of its hits."""
-    by_table: dict[str, list[tuple[int, Branch]]] = {}
-    for index, found in enumerate(shapes):
-        for table, branches in found.branches:
-            by_table.setdefault(table, []).extend((index, branch) for branch in branches)
-    return Plan({table: _table_plan(pairs) for table, pairs in by_table.items()}, len(shapes))
+    return Plan(shapes)
 
 
 def _table_plan(pairs: list[tuple[int, Branch]]) -> TablePlan:

@@ -7,14 +7,15 @@ do. Its clauses are covers: a row on which one of them finds no word cannot meet
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import pyarrow as pa
 
 from perilune.detection import encoding
 from perilune.detection.cover import Cover, Word, cover, is_wordy
-from perilune.detection.translate import simplified
+from perilune.detection.trees import simplified
 from perilune.detection.values import SEARCHED
 from perilune.model.rules import And, Expr, Field, Keyword, Leaf, Not, Or, Regex, Rule, SameRow, Text
 from perilune.model.tables import COLUMNS, TABLES
@@ -81,11 +82,27 @@ class Branch:
     more: tuple[tuple[Test, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A rule's branches, by table."""
+class Shape(Protocol):
+    """A rule's branches, by table; made from the rule, or read from the cache as they are needed."""
 
-    branches: tuple[tuple[str, tuple[Branch, ...]], ...]
+    @property
+    def tables(self) -> Collection[str]: ...
+
+    def branches(self, table: str) -> Sequence[Branch]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A shape that was just made."""
+
+    by_table: Mapping[str, tuple[Branch, ...]]
+
+    @property
+    def tables(self) -> Collection[str]:
+        return self.by_table.keys()
+
+    def branches(self, table: str) -> Sequence[Branch]:
+        return self.by_table[table]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +116,10 @@ class _Part:
 
 def shape(rule: Rule) -> Shape:
     """The rule's branches over every table that it reads."""
-    return Shape(tuple((scope.table, tuple(_branches(scope.expr, scope.table))) for scope in rule.scopes))
+    found: dict[str, tuple[Branch, ...]] = {}
+    for scope in rule.scopes:
+        found[scope.table] = (*found.get(scope.table, ()), *_branches(scope.expr, scope.table))
+    return Made(found)
 
 
 def _branches(expr: Expr, table: str) -> Iterator[Branch]:

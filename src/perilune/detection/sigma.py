@@ -17,7 +17,8 @@ from sigma.policy.regex_engine import RegexEngine, RegexPattern
 from sigma.rule.detection import SigmaDetection, SigmaDetections
 
 from perilune.detection import origin
-from perilune.detection.documents import Document, Plain, RuleFile, documents, find_files
+from perilune.detection.documents import Document, Plain, documents
+from perilune.detection.files import RuleFile, find_files
 from perilune.detection.logsources import LogSource, resolve
 from perilune.detection.translate import Condition, FieldError, scope
 from perilune.detection.values import regex
@@ -45,12 +46,12 @@ _POLICY = SigmaPolicy(regex_engine=_QuietRegex())
 
 def load(paths: Iterable[Path]) -> RuleSet:
     """The rules of files, folders and zip or tar archives; filters among them apply to all."""
-    return _rule_set(find_files(paths))
+    return of_files(find_files(paths))
 
 
 def parse(text: str, source: str) -> RuleSet:
     """The rules of one text, which may hold several documents."""
-    return _rule_set([RuleFile(source, text)])
+    return of_files([RuleFile(source, text)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,8 @@ class _Found:
         self.refused.append(Refusal(where, document.title if document else "", error.what))
 
 
-def _rule_set(files: Iterable[RuleFile]) -> RuleSet:
+def of_files(files: Iterable[RuleFile]) -> RuleSet:
+    """The rules of files that have been read."""
     found = _Found()
     for file in files:
         for document in _collected(documents(file)):

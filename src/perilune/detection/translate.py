@@ -34,6 +34,7 @@ from sigma.types import (
 from perilune.detection import rewrites
 from perilune.detection.fields import columns
 from perilune.detection.logsources import Source, together
+from perilune.detection.trees import FALSE, TRUE, simplified
 from perilune.detection.values import regex
 from perilune.errors import RuleError
 from perilune.model.rules import (
@@ -46,7 +47,6 @@ from perilune.model.rules import (
     Field,
     FieldMatch,
     Keyword,
-    Leaf,
     Not,
     Null,
     Number,
@@ -61,7 +61,6 @@ from perilune.model.rules import (
 
 MAX_PIECES = 100  # of one value: literals and wildcards; SigmaHQ's richest has 13
 MAX_COMPARISONS = 8_000  # of one rule, its expansions counted; SigmaHQ's largest has 2,400
-TRUE, FALSE = And(()), Or(())
 
 _SPECIAL = {SpecialChars.WILDCARD_MULTI: Wildcard.MANY, SpecialChars.WILDCARD_SINGLE: Wildcard.ONE}
 _FLAGS = {
@@ -258,44 +257,3 @@ def _is_ipv6(field: Field, value: SigmaType) -> Expr:
 
 def _kind(value: SigmaType) -> str:
     return type(value).__name__.removeprefix("Sigma")
-
-
-def simplified(expr: Expr) -> Expr:
-    """The same truth with fewer nodes: no constants inside, no And in And or Or in Or, nothing twice."""
-    match expr:
-        case And(of=parts):
-            return _joined(And, FALSE, parts)
-        case Or(of=parts):
-            return _joined(Or, TRUE, parts)
-        case Not(of=inner):
-            return _negated(simplified(inner))
-        case _:
-            return expr
-
-
-def _joined(kind: type[And] | type[Or], settles: Expr, parts: tuple[Expr, ...]) -> Expr:
-    found: dict[Expr, None] = {}
-    for part in map(simplified, parts):
-        if part == settles:
-            return settles
-        found.update(dict.fromkeys(part.of if isinstance(part, kind) else (part,)))
-    return next(iter(found)) if len(found) == 1 else kind(tuple(found))
-
-
-def _negated(expr: Expr) -> Expr:
-    if expr == TRUE:
-        return FALSE
-    if expr == FALSE:
-        return TRUE
-    return expr.of if isinstance(expr, Not) else Not(expr)
-
-
-def leaves(expr: Expr) -> list[Leaf]:
-    """The comparisons of a tree, in order."""
-    match expr:
-        case And(of=parts) | Or(of=parts):
-            return [leaf for part in parts for leaf in leaves(part)]
-        case Not(of=inner):
-            return leaves(inner)
-        case _:
-            return [expr]

@@ -8,7 +8,7 @@ A leaf over a missing or null column is false (but `Null`), so its negation is t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 
@@ -202,12 +202,15 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule ready to be matched. `source` is `file:line` or `pack:name`; `digest` is of its text."""
+    """A rule ready to be matched. `source` is `file:line` or `pack:name`; `digest` is of its text.
+
+    `compiled` is what the matcher made of it beforehand, for the matcher alone.
+    """
 
     id: str
     title: str
     level: Level
-    scopes: tuple[Scope, ...]
+    scopes: Sequence[Scope]
     source: str
     digest: str
     author: str = ""
@@ -221,6 +224,7 @@ class Rule:
     role: Role = Role.DETECTION
     lowers: int = 0
     extra: Mapping[str, str] = field(default_factory=dict)
+    compiled: object = field(default=None, compare=False, repr=False)
 
     @property
     def techniques(self) -> tuple[str, ...]:
