@@ -17,6 +17,7 @@ COMMANDS = {
     "hunt": ("perilune.cli.hunt:hunt", "Read logs and list the cases found in them, most urgent first."),
     "case": ("perilune.cli.case:case", "List and show stored cases."),
     "report": ("perilune.cli.case:report", "Write a case as one self-contained HTML or Markdown file."),
+    "kql": ("perilune.cli.kql:kql", "Ask a log in KQL, as in Defender's advanced hunting."),
     "rules": ("perilune.cli.rules:rules", "List the rules, what was refused, and explain a match."),
     "doctor": ("perilune.cli.doctor:doctor", "Say what this machine can and cannot do."),
     "completion": ("perilune.cli.completion:completion", "Print the completion script of a shell."),
