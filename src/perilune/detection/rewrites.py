@@ -19,6 +19,14 @@ Parts = tuple[str | Wildcard, ...]
 
 # Fields that hold the path of a program, and may hold only its last part.
 _PROGRAMS = frozenset({"Image", "ParentImage", "GrandParentImage", "GrandparentImage", "NewProcessName"})
+_ACTIONS: Mapping[str, str] = {
+    "setvalue": "RegistryValueSet",
+    "deletevalue": "RegistryValueDeleted",
+    "renamevalue": "RegistryValueRenamed",
+    "createkey": "RegistryKeyCreated",
+    "deletekey": "RegistryKeyDeleted",
+    "renamekey": "RegistryKeyRenamed",
+}
 _HASH_COLUMNS: Mapping[str, str] = {"MD5": "MD5", "SHA1": "SHA1", "SHA256": "SHA256", "IMPHASH": "XImphash"}
 _HASH = re.compile(r"(MD5|SHA1|SHA256|IMPHASH)=([0-9a-f]{32,64})", re.IGNORECASE | re.ASCII)
 # Sysmon's short names, Defender's long ones; the control set in use, and the one that it usually is.
@@ -43,6 +51,8 @@ def spellings(test: Text) -> Expr:
         found.extend(rewrite(test))
     if test.field.name in _PROGRAMS:
         found.extend(_last_part(test))
+    if test.field.name == "EventType":
+        found.extend(_action(test))
     unique = tuple(dict.fromkeys(found))
     return unique[0] if len(unique) == 1 else Or(unique)
 
@@ -83,6 +93,13 @@ def _hash_list(test: Text) -> Iterator[Expr]:
         case (str(value),) if value:
             field = Field(test.field.name, "XHashes")
             yield Text(field, (Wildcard.MANY, f"{name}={value}", Wildcard.MANY))
+
+
+def _action(test: Text) -> Iterator[Expr]:
+    """Sysmon's name of a registry event is an action to Defender."""
+    match test.parts:
+        case (str(name),) if name.lower() in _ACTIONS:
+            yield Text(Field(test.field.name, "ActionType"), (_ACTIONS[name.lower()],))
 
 
 def _registry(test: Text) -> Iterator[Expr]:
