@@ -33,8 +33,21 @@ def main() -> None:
     results = {part: best(part, paths, rounds) for part in ("read", "hunt")}
     for part, figures in results.items():
         print(f"{part:>5}: " + "  ".join(f"{name} {value:,}" for name, value in figures.items()))
+    start_up = min(help_seconds() for _ in range(1 if options.quick else 5))
+    print(f" help: wall_s {start_up:.3f}")
     ratio = results["hunt"]["cpu_s"] / max(results["read"]["cpu_s"], 1e-9)
-    print(json.dumps({"bench": "hunt", "rounds": rounds, **results, "hunt_over_read": round(ratio, 2)}))
+    print(
+        json.dumps(
+            {"bench": "hunt", "rounds": rounds, **results, "hunt_over_read": round(ratio, 2), "help_s": start_up}
+        )
+    )
+
+
+def help_seconds() -> float:
+    """The wall time of `perilune --help` as a user waits for it."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "perilune", "--help"], check=True, capture_output=True)
+    return round(time.perf_counter() - start, 3)
 
 
 def best(part: str, paths: list[Path], rounds: int) -> dict[str, float]:

@@ -25,7 +25,7 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 
 
 @click.command(short_help="Read logs and list the cases found in them.")
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, readable=False))
 @click.option("--demo", is_flag=True, help="Hunt over the sample logs that come with Perilune.")
 @click.option(
     "--rules",
