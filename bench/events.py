@@ -1,8 +1,9 @@
 """Makes process events for the benchmarks, from a seed: the same file every time.
 
-The shape follows what real Windows fleets show: few programs, many repetitions of the same command line (about 5 %
-of a million are distinct, drawn with a long tail), a share that is unique, and a few rows made from the rules
-themselves, in random case, so that nearly every rule has something to find.
+The shape follows what Windows fleets show: mostly services, browsers and their helpers, some shells; few programs,
+many repetitions of the same command line (about 5 % of a million are distinct, drawn with a long tail), a share that
+is unique, and a few rows made from the rules themselves, in random case, so that nearly every rule has something to
+find.
 """
 
 from __future__ import annotations
@@ -31,38 +32,41 @@ MADE = frozenset(TEXTS) - {"XPlatform", "XProvider", "DeviceName"}
 NUMBERS = ("LogonId", "ProcessId")
 
 _SYSTEM = "C:\\Windows\\System32\\"
-_PROGRAMS = (  # name, folder, product, company, arguments with holes
-    ("svchost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "-k netsvcs -p -s {word}"),
-    ("conhost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "0xffffffff -ForceV1"),
-    ("backgroundTaskHost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "-ServerName:App.{hex}.mca"),
-    ("RuntimeBroker.exe", _SYSTEM, "Windows", "Microsoft Corporation", "-Embedding"),
-    ("SearchProtocolHost.exe", _SYSTEM, "Windows Search", "Microsoft Corporation", "Global\\Us{hex}_{n} 1 -{n}"),
-    ("taskhostw.exe", _SYSTEM, "Windows", "Microsoft Corporation", "{word}"),
-    ("dllhost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "/Processid:{{{guid}}}"),
-    ("cmd.exe", _SYSTEM, "Windows", "Microsoft Corporation", '/c "C:\\Program Files\\{word}\\bin\\{word}.bat" {n}'),
-    ("cmd.exe", _SYSTEM, "Windows", "Microsoft Corporation", "/c dir {path}"),
-    ("powershell.exe", _SYSTEM + "WindowsPowerShell\\v1.0\\", "Windows", "Microsoft Corporation",
+_PROGRAMS = (  # how often of a hundred, name, folder, product, company, arguments with holes
+    (14, "svchost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "-k netsvcs -p -s {word}"),
+    (11, "conhost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "0xffffffff -ForceV1"),
+    (6, "backgroundTaskHost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "-ServerName:App.{hex}.mca"),
+    (5, "RuntimeBroker.exe", _SYSTEM, "Windows", "Microsoft Corporation", "-Embedding"),
+    (5, "SearchProtocolHost.exe", _SYSTEM, "Windows Search", "Microsoft Corporation", "Global\\Us{hex}_{n} 1 -{n}"),
+    (4, "taskhostw.exe", _SYSTEM, "Windows", "Microsoft Corporation", "{word}"),
+    (6, "dllhost.exe", _SYSTEM, "Windows", "Microsoft Corporation", "/Processid:{{{guid}}}"),
+    (2.5, "cmd.exe", _SYSTEM, "Windows", "Microsoft Corporation",
+     '/c "C:\\Program Files\\{word}\\bin\\{word}.bat" {n}'),
+    (2.5, "cmd.exe", _SYSTEM, "Windows", "Microsoft Corporation", "/c dir {path}"),
+    (0.8, "powershell.exe", _SYSTEM + "WindowsPowerShell\\v1.0\\", "Windows", "Microsoft Corporation",
      '-NoProfile -ExecutionPolicy Bypass -File "C:\\Scripts\\{word}.ps1" -Id {n}'),
-    ("powershell.exe", _SYSTEM + "WindowsPowerShell\\v1.0\\", "Windows", "Microsoft Corporation",
+    (0.8, "powershell.exe", _SYSTEM + "WindowsPowerShell\\v1.0\\", "Windows", "Microsoft Corporation",
      "-NoLogo -Command \"Get-{word} | Where-Object {{$_.Id -eq {n}}}\""),
-    ("rundll32.exe", _SYSTEM, "Windows", "Microsoft Corporation", "{path}\\{word}.dll,Control_RunDLL {n}"),
-    ("reg.exe", _SYSTEM, "Windows", "Microsoft Corporation", 'query "HKLM\\SOFTWARE\\{word}" /v {word}'),
-    ("schtasks.exe", _SYSTEM, "Windows", "Microsoft Corporation", "/query /tn {word}"),
-    ("sc.exe", _SYSTEM, "Windows", "Microsoft Corporation", "query {word}"),
-    ("net.exe", _SYSTEM, "Windows", "Microsoft Corporation", "use Z: \\\\{word}\\share"),
-    ("msiexec.exe", _SYSTEM, "Windows Installer", "Microsoft Corporation", "/V"),
-    ("wmiprvse.exe", _SYSTEM + "wbem\\", "Windows", "Microsoft Corporation", "-secured -Embedding"),
-    ("chrome.exe", "C:\\Program Files\\Google\\Chrome\\Application\\", "Google Chrome", "Google LLC",
+    (0.8, "rundll32.exe", _SYSTEM, "Windows", "Microsoft Corporation", "{path}\\{word}.dll,Control_RunDLL {n}"),
+    (0.5, "reg.exe", _SYSTEM, "Windows", "Microsoft Corporation", 'query "HKLM\\SOFTWARE\\{word}" /v {word}'),
+    (0.4, "schtasks.exe", _SYSTEM, "Windows", "Microsoft Corporation", "/query /tn {word}"),
+    (0.4, "sc.exe", _SYSTEM, "Windows", "Microsoft Corporation", "query {word}"),
+    (0.4, "net.exe", _SYSTEM, "Windows", "Microsoft Corporation", "use Z: \\\\{word}\\share"),
+    (0.8, "msiexec.exe", _SYSTEM, "Windows Installer", "Microsoft Corporation", "/V"),
+    (3, "wmiprvse.exe", _SYSTEM + "wbem\\", "Windows", "Microsoft Corporation", "-secured -Embedding"),
+    (12, "chrome.exe", "C:\\Program Files\\Google\\Chrome\\Application\\", "Google Chrome", "Google LLC",
      "--type=renderer --lang=en-US --renderer-client-id={n} --field-trial-handle={n},i,{hex}"),
-    ("msedge.exe", "C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\", "Microsoft Edge",
+    (11, "msedge.exe", "C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\", "Microsoft Edge",
      "Microsoft Corporation", "--type=utility --utility-sub-type=network.mojom.NetworkService --mojo={hex}"),
-    ("WINWORD.EXE", "C:\\Program Files\\Microsoft Office\\root\\Office16\\", "Microsoft Office",
+    (2, "WINWORD.EXE", "C:\\Program Files\\Microsoft Office\\root\\Office16\\", "Microsoft Office",
      "Microsoft Corporation", '/n "{path}\\{word} {n}.docx" /o ""'),
-    ("python.exe", "C:\\Python311\\", "Python", "Python Software Foundation", "{path}\\{word}.py --config {n}.ini"),
-    ("git.exe", "C:\\Program Files\\Git\\cmd\\", "Git", "The Git Development Community", "fetch origin {hex}"),
-    ("node.exe", "C:\\Program Files\\nodejs\\", "Node.js", "Node.js", "{path}\\{word}.js --port={n}"),
-    ("java.exe", "C:\\Program Files\\Java\\bin\\", "Java", "Oracle Corporation", "-Xmx{n}m -jar {word}.jar"),
+    (2, "python.exe", "C:\\Python311\\", "Python", "Python Software Foundation", "{path}\\{word}.py --config {n}.ini"),
+    (4, "git.exe", "C:\\Program Files\\Git\\cmd\\", "Git", "The Git Development Community", "fetch origin {hex}"),
+    (3, "node.exe", "C:\\Program Files\\nodejs\\", "Node.js", "Node.js", "{path}\\{word}.js --port={n}"),
+    (1, "java.exe", "C:\\Program Files\\Java\\bin\\", "Java", "Oracle Corporation", "-Xmx{n}m -jar {word}.jar"),
 )  # fmt: skip
+_WEIGHTS = [program[0] for program in _PROGRAMS]
+_PARENTS = [program for program in _PROGRAMS if program[1] in ("svchost.exe", "cmd.exe", "chrome.exe", "git.exe")]
 _WORDS = "inventory report update agent backup sync monitor printer report billing cache index audit health".split()
 
 
@@ -132,8 +136,8 @@ def _pool(size: int, chance: random.Random) -> pa.Table:
 
 
 def _ordinary(chance: random.Random, at: int) -> dict[str, object]:
-    name, folder, product, company, arguments = _PROGRAMS[at % len(_PROGRAMS)]
-    parent = _PROGRAMS[chance.randrange(len(_PROGRAMS))]
+    name, folder, product, company, arguments = chance.choices(_PROGRAMS, _WEIGHTS)[0][1:]
+    parent = chance.choice(_PARENTS)[1:]
     user = f"CORP\\user{chance.randrange(300)}" if chance.random() < 0.6 else "NT AUTHORITY\\SYSTEM"
     quoted = f'"{folder}{name}"' if chance.random() < 0.5 else f"{folder}{name}"
     filled = _filled(arguments, chance)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perilune.detection.predicates import Predicate
+from perilune.detection.predicates import Predicate, predicate
 from perilune.detection.shape import ANY_VALUE
 from perilune.detection.values import as_text, fold, item, json_object
 from perilune.model.tables import Table
@@ -108,8 +108,11 @@ class Column:
         which = np.repeat(np.arange(len(values)), lengths)
         return order[np.repeat(starts[values] - upto + lengths, lengths) + np.arange(len(which))], which
 
-    def met_by(self, key: str, test: Predicate, codes: npt.NDArray[np.integer]) -> Mask:
-        """For each of the codes, whether the value meets the test; each distinct value is tested once."""
+    def met_by(self, key: str, codes: npt.NDArray[np.integer]) -> Mask:
+        """For each of the codes, whether the value meets the test; each distinct value is tested once.
+
+        A test is compiled only when a value is left that a search did not settle.
+        """
         mask: Mask
         if key in self._settled:
             mask = self._settled[key][codes]
@@ -117,12 +120,12 @@ class Column:
         memo = self._memo.get(key)
         if memo is None:
             memo = self._memo[key] = np.zeros(self.null + 1, np.uint8)
-            memo[self.null] = _YES if test.on_null else _NO
+            memo[self.null] = _YES if predicate(key).on_null else _NO
         seen = memo[codes]
         unknown = (seen == _UNKNOWN).nonzero()[0]
         if len(unknown):
             new = distinct(codes[unknown], self.null + 1)
-            memo[new] = self._tested(test, new.tolist())
+            memo[new] = self._tested(predicate(key), new.tolist())
             seen = memo[codes]
         mask = seen == _YES
         return mask

@@ -5,6 +5,8 @@ No pickle: what is read back is data, checked as it is decoded.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import orjson
 
 from perilune.model.rules import (
@@ -81,33 +83,40 @@ def decode(value: Json) -> Expr:
 
 def _decode(value: Json) -> Expr:
     match value:
-        case ["&", *parts]:
-            return And(tuple(map(_decode, parts)))
-        case ["|", *parts]:
-            return Or(tuple(map(_decode, parts)))
-        case ["!", inner]:
-            return Not(_decode(inner))
-        case ["t", field, list(parts), bool(cased)]:
-            return Text(_field_of(field), _parts_of(parts), cased)
-        case ["r", field, str(pattern), str(flags)]:
-            return Regex(_field_of(field), pattern, flags)
-        case ["n", field, str(op), int() | float() as number]:
-            return Number(_field_of(field), Compare(op), number)
-        case ["p", field, str(part), str(op), int() | float() as number]:
-            return TimePart(_field_of(field), part, Compare(op), number)
-        case ["b", field, bool(wanted)]:
-            return Boolean(_field_of(field), wanted)
-        case ["0", field]:
-            return Null(_field_of(field))
-        case ["e", field]:
-            return Exists(_field_of(field))
-        case ["c", field, str(network)]:
-            return Cidr(_field_of(field), network)
-        case ["s", field, other, str(how), bool(cased)]:
-            return SameRow(_field_of(field), _field_of(other), FieldMatch(how), cased)
-        case ["k", list(parts), None | str() as pattern, str(flags), bool(cased)]:
-            return Keyword(_parts_of(parts), pattern, flags, cased)
+        case [str(kind), *rest] if kind in _DECODERS:
+            return _DECODERS[kind](*rest)
     raise DecodeError("no rule tree")
+
+
+def _number(value: object) -> int | float:
+    if isinstance(value, int | float):
+        return value
+    raise DecodeError("no number")
+
+
+def _string(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise DecodeError("no text")
+
+
+_DECODERS: Mapping[str, Callable[..., Expr]] = {
+    "&": lambda *parts: And(tuple(map(_decode, parts))),
+    "|": lambda *parts: Or(tuple(map(_decode, parts))),
+    "!": lambda inner: Not(_decode(inner)),
+    "t": lambda field, parts, cased: Text(_field_of(field), _parts_of(parts), bool(cased)),
+    "r": lambda field, pattern, flags: Regex(_field_of(field), _string(pattern), _string(flags)),
+    "n": lambda field, op, value: Number(_field_of(field), Compare(op), _number(value)),
+    "p": lambda field, part, op, value: TimePart(_field_of(field), _string(part), Compare(op), _number(value)),
+    "b": lambda field, value: Boolean(_field_of(field), bool(value)),
+    "0": lambda field: Null(_field_of(field)),
+    "e": lambda field: Exists(_field_of(field)),
+    "c": lambda field, network: Cidr(_field_of(field), _string(network)),
+    "s": lambda field, other, how, cased: SameRow(_field_of(field), _field_of(other), FieldMatch(how), bool(cased)),
+    "k": lambda parts, pattern, flags, cased: Keyword(
+        _parts_of(parts), None if pattern is None else _string(pattern), _string(flags), bool(cased)
+    ),
+}
 
 
 def _field(field: Field) -> Json:
@@ -125,8 +134,10 @@ def _parts(parts: tuple[str | Wildcard, ...]) -> Json:
     return [_WILDCARDS.index(part) if isinstance(part, Wildcard) else part for part in parts]
 
 
-def _parts_of(parts: list[object]) -> tuple[str | Wildcard, ...]:
+def _parts_of(parts: object) -> tuple[str | Wildcard, ...]:
     found: list[str | Wildcard] = []
+    if not isinstance(parts, list):
+        raise DecodeError("no pattern")
     for part in parts:
         if isinstance(part, str):
             found.append(part)

@@ -74,8 +74,8 @@ class _Batch:
         alive = np.ones(len(plan.branches), np.bool_)
         self._settle_guards(alive)
         hits = self._looked_for(alive)
-        for branch, candidates in self._candidates(alive, hits):
-            rows = self._verified(plan.branches[branch], candidates)
+        for branch, candidates, column in self._candidates(alive, hits):
+            rows = self._verified(plan.branches[branch], candidates, column)
             if len(rows):
                 yield branch, rows
 
@@ -91,10 +91,10 @@ class _Batch:
                 self._always.add(test.key)
 
     def _met_by_present(self, test: Test) -> Mask:
-        column, compiled = self._columns.get(test.column), predicate(test.key)
+        column = self._columns.get(test.column)
         if column is None:
-            return np.array([compiled.on_null])
-        return column.met_by(test.key, compiled, np.flatnonzero(column.counts))
+            return np.array([predicate(test.key).on_null])
+        return column.met_by(test.key, np.flatnonzero(column.counts))
 
     def _looked_for(self, alive: Mask) -> npt.NDArray[np.int64]:
         """Looks for the words of the branches that are still alive; returns how many rows have each word."""
@@ -129,20 +129,21 @@ class _Batch:
             empty = np.add.reduceat(rows[plan.clause_words], plan.clause_starts) == 0
             alive[plan.clause_branch[empty & (plan.last_words < searched)]] = False
 
-    def _candidates(self, alive: Mask, hits: npt.NDArray[np.int64]) -> Iterator[tuple[int, Rows]]:
-        """The branches that are alive, and rows outside of which they cannot hold."""
+    def _candidates(self, alive: Mask, hits: npt.NDArray[np.int64]) -> Iterator[tuple[int, Rows, str]]:
+        """The branches that are alive, rows outside of which they cannot hold, and the column whose tests they meet."""
         plan, columns = self._plan, self._columns
         for branch in np.flatnonzero(alive[plan.covered :]).tolist():
-            yield plan.covered + branch, self._uncovered(plan.branches[plan.covered + branch])
+            yield plan.covered + branch, self._uncovered(plan.branches[plan.covered + branch]), ""
         if self._small:
-            yield from narrow.narrowed(plan, columns, self._search, hits, alive)
+            for branch, rows in narrow.narrowed(plan, columns, self._search, hits, alive):
+                yield branch, rows, ""
         elif plan.covered:
             clause_rows = np.add.reduceat(hits[plan.clause_words], plan.clause_starts)
             clause_rows[plan.last_words >= plan.rare] = len(columns) + 1  # not looked for
             for branch in np.flatnonzero(alive[: plan.covered]).tolist():
-                yield branch, self._by_best_clause(branch, clause_rows)
+                yield branch, *self._by_best_clause(branch, clause_rows)
 
-    def _by_best_clause(self, branch: int, clause_rows: npt.NDArray[np.int64]) -> Rows:
+    def _by_best_clause(self, branch: int, clause_rows: npt.NDArray[np.int64]) -> tuple[Rows, str]:
         plan = self._plan
         first, last = plan.branch_clauses[branch], plan.branch_clauses[branch + 1]
         best = first + int(np.argmin(clause_rows[first:last]))
@@ -162,14 +163,14 @@ class _Batch:
         present = np.flatnonzero(column.counts)
         return column.rows_of(present[self._met(test, column, present)])
 
-    def _rows_with(self, words: npt.NDArray[np.int32], tests: tuple[Test, ...], branch: Branch) -> Rows:
+    def _rows_with(self, words: npt.NDArray[np.int32], tests: tuple[Test, ...], branch: Branch) -> tuple[Rows, str]:
         """The rows with one of the words, left out those whose value fails the branch's tests of that column."""
         names = list(dict.fromkeys(test.column for test in tests))
         each = self._search.of_columns(words, names)
         found = [self._rows_in(name, mine, tests, branch) for name, mine in each]
         if len(found) == 1:
-            return found[0]
-        return np.unique(np.concatenate(found)) if found else np.empty(0, np.intp)
+            return found[0], names[0] if len(names) == 1 else ""
+        return distinct(np.concatenate(found), len(self._columns)) if found else np.empty(0, np.intp), ""
 
     def _rows_in(self, name: str, words: Sequence[int], tests: tuple[Test, ...], branch: Branch) -> Rows:
         column = self._columns.get(name)
@@ -181,11 +182,13 @@ class _Batch:
                 values = values[self._met(part, column, values)]
         return column.rows_of(values)
 
-    def _verified(self, branch: Branch, rows: Rows) -> Rows:
+    def _verified(self, branch: Branch, rows: Rows, column: str) -> Rows:
+        """The rows that meet every part; the tests of `column` are met already."""
         for part in branch.parts:
             if not len(rows):
                 break
-            rows = rows[self._mask(part, rows)]
+            if not (isinstance(part, Test) and (part.column == column or part.key in self._always)):
+                rows = rows[self._mask(part, rows)]
         for part in branch.parts:
             self._forget(part)
         return rows
@@ -212,9 +215,9 @@ class _Batch:
     def _test(self, test: Test, rows: Rows) -> Mask:
         if test.key in self._always:
             return np.ones(len(rows), np.bool_)
-        column, compiled = self._columns.get(test.column), predicate(test.key)
-        if column is None:
-            return np.full(len(rows), compiled.on_null)
+        column = self._columns.get(test.column)
+        if column is None:  # what needs a word does not hold on null
+            return np.full(len(rows), test.words is None and predicate(test.key).on_null)
         return self._met(test, column, column.codes[rows])
 
     def _met(self, test: Test, column: Column, codes: npt.NDArray[np.integer]) -> Mask:
@@ -222,7 +225,7 @@ class _Batch:
         sought = self._plan.words_of.get(test.key)
         if sought is not None and not column.is_known(test.key) and self._search.has(sought):
             column.settle(test.key, self._search.of_any(sought.words, column.null), exact=test.exact)
-        return column.met_by(test.key, predicate(test.key), codes)
+        return column.met_by(test.key, codes)
 
     def _all(self, nodes: Sequence[Node], rows: Rows) -> Mask:
         left = np.arange(len(rows))
