@@ -1,5 +1,7 @@
 """Commands that code of another language hands to a shell: `os.system("…")`, `io.popen('…')`, `do shell script "…"`."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re

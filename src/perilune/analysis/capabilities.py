@@ -4,6 +4,8 @@ A capability's file says which tests there are (`where`) and which of them toget
 at a layer's text, at the commands of the tree, at the kinds of the layers, or at the indicators.
 """
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re
@@ -16,11 +18,12 @@ from typing import Any
 import yaml
 
 from perilune.analysis.interpreters import base_name
-from perilune.analysis.patterns import Patterns
+from perilune.analysis.patterns import Chooser, Patterns, required
 from perilune.errors import ContentError
 from perilune.model.analysis import Capability, Command, Indicator, Layer, Sign, walk
 
 MAX_TEXT = 200_000  # characters of one layer that are searched
+MAX_COMMANDS = 200  # commands that are tested
 ALONE = 2.6  # the most that a capability may weigh which one pattern alone can show: it stays below `medium`
 
 FAMILIES = (
@@ -45,7 +48,7 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A capability's file. `alternatives`: sets of test names, one of which has to hold whole."""
+    """A capability's file. `alternatives`: sets of test names, one of which has to hold whole; `unless`: tests of which none may."""
 
     id: str
     title: str
@@ -55,6 +58,7 @@ class Definition:
     why: str
     tests: Mapping[str, Test]
     alternatives: tuple[tuple[str, ...], ...]
+    unless: tuple[str, ...]
     samples: Mapping[str, Sequence[Mapping[str, Any]]]
     source: str
 
@@ -63,13 +67,19 @@ def parse(document: object, source: str) -> Definition:
     """A definition from its YAML; every fault of the file is named at once."""
     if not isinstance(document, dict):
         raise ContentError("a capability is a mapping", where=source)
-    wrong = [f"missing: {key}" for key in ("id", "title", "family", "weight", "why", "where", "any", "samples") if key not in document]
+    wrong = [
+        f"missing: {key}"
+        for key in ("id", "title", "family", "weight", "why", "where", "any", "samples")
+        if key not in document
+    ]
     if wrong:
         raise ContentError("; ".join(wrong), where=source)
     tests = {name: _test(name, spec, source) for name, spec in document["where"].items()}
     alternatives = tuple(tuple(one if isinstance(one, list) else [one]) for one in document["any"])
     wrong += [f"`any` names no test: {name}" for one in alternatives for name in one if name not in tests]
-    wrong += [f"never used: {name}" for name in tests if not any(name in one for one in alternatives)]
+    unless = tuple(document.get("unless", ()))
+    used = {name for one in alternatives for name in one} | set(unless)
+    wrong += [f"never used: {name}" for name in tests if name not in used]
     if document["family"] not in FAMILIES:
         wrong.append(f"no such family: {document['family']}")
     weight = float(document["weight"])
@@ -81,7 +91,7 @@ def parse(document: object, source: str) -> Definition:
         raise ContentError("; ".join(wrong), where=source)
     return Definition(
         document["id"], document["title"], document["family"], tuple(document.get("techniques", ())), weight,
-        " ".join(str(document["why"]).split()), tests, alternatives, document["samples"], source,
+        " ".join(str(document["why"]).split()), tests, alternatives, unless, document["samples"], source,
     )  # fmt: skip
 
 
@@ -89,38 +99,59 @@ def _test(name: str, spec: object, source: str) -> Test:
     if isinstance(spec, str):
         return Test(name, text=spec)
     if not isinstance(spec, dict) or not spec or set(spec) - {"program", "argument", "by", "layer", "indicator"}:
-        raise ContentError(f"test {name}: a pattern, or a mapping of program, argument, by, layer or indicator", where=source)
+        raise ContentError(
+            f"test {name}: a pattern, or a mapping of program, argument, by, layer or indicator", where=source
+        )
     try:
-        return Test(name, **{key: re.compile(value, re.IGNORECASE) for key, value in spec.items()})
+        ways: dict[str, Any] = {key: re.compile(value, re.IGNORECASE) for key, value in spec.items()}
+        return Test(name, **ways)
     except re.error as error:
         raise ContentError(f"test {name}: {error}", where=source) from None
 
 
 class Catalogue:
-    """Definitions ready to be looked for."""
+    """Definitions ready to be looked for.
+
+    Patterns without a literal to scan for are tried only where another sign of their capability is there already,
+    or where they alone would be enough; tests of commands are found by the program's name.
+    """
 
     def __init__(self, definitions: Sequence[Definition]) -> None:
         self.definitions = tuple(definitions)
-        self._patterns = Patterns(
-            {f"{d.id}/{t.name}": t.text for d in self.definitions for t in d.tests.values() if t.text}
-        )
-        self.unanchored = self._patterns.unanchored
-        self._structural = [(d.id, t) for d in self.definitions for t in d.tests.values() if not t.text]
+        self._by_id = {d.id: d for d in self.definitions}
+        texts = {f"{d.id}/{t.name}": t.text for d in self.definitions for t in d.tests.values() if t.text}
+        loose = {key for key, text in texts.items() if required(text) is None}
+        alone = {f"{d.id}/{one[0]}" for d in self.definitions for one in d.alternatives if len(one) == 1}
+        alone |= {f"{d.id}/{name}" for d in self.definitions for name in d.unless}
+        for one in (f for d in self.definitions for f in ([f"{d.id}/{n}" for n in a] for a in d.alternatives)):
+            if all(key in loose for key in one):
+                alone.add(one[0])  # nothing else would ever wake this alternative
+        self.unanchored = tuple(sorted(loose & alone))
+        self._patterns = Patterns({key: text for key, text in texts.items() if key not in loose or key in alone})
+        self._lazy = {key: Patterns({key: texts[key]}) for key in sorted(loose - alone)}
+        structural = [(d.id, t) for d in self.definitions for t in d.tests.values() if not t.text]
+        self._of_commands = [(owner, t) for owner, t in structural if t.program is not None or t.by is not None]
+        self._of_layers = [(owner, t) for owner, t in structural if t.layer is not None]
+        self._of_indicators = [(owner, t) for owner, t in structural if t.indicator is not None]
+        self._programs = Chooser([t.program.pattern if t.program else ".*" for _, t in self._of_commands], whole=True)
+        self._by_program: dict[str, list[tuple[str, Test]]] = {}
 
     def find(
         self, layers: Sequence[Layer], commands: Sequence[Command], indicators: Sequence[Indicator]
     ) -> list[Capability]:
         """The capabilities whose signs are all there."""
+        texts = [(layer, layer.text[:MAX_TEXT]) for layer in layers if layer.text and not layer.binary]
         signs: dict[str, Sign] = {}
-        for layer in layers:
-            if not layer.binary and layer.text:
-                for key, start, end in self._patterns.search(layer.text[:MAX_TEXT]):
-                    shown = layer.text[start : min(end, start + 160)]
-                    signs.setdefault(key, Sign(layer.number, start, end, shown, key.partition("/")[2]))
+        for layer, text in texts:
+            _search(self._patterns, layer, text, signs)
         self._structure(signs, layers, walk(tuple(commands)), indicators)
         if not signs:
             return []
         touched = {key.partition("/")[0] for key in signs}
+        for key, pattern in self._lazy.items():
+            if key.partition("/")[0] in touched:
+                for layer, text in texts:
+                    _search(pattern, layer, text, signs)
         return [found for d in self.definitions if d.id in touched and (found := _held(d, signs)) is not None]
 
     def _structure(
@@ -130,30 +161,52 @@ class Catalogue:
         commands: Sequence[Command],
         indicators: Sequence[Indicator],
     ) -> None:
-        lines = [(base_name(c.image), c) for c in commands[:200]]
-        kinds = [layer for layer in layers if layer.parent is not None]
-        for owner, test in self._structural:
-            sign: Sign | None = None
-            if test.program is not None or test.by is not None:
-                sign = next((_command_sign(test, c, layers) for name, c in lines if _runs(test, name, c)), None)
-            elif test.layer is not None:
-                sign = next((_layer_sign(test, one) for one in kinds if _is_kind(test.layer, one)), None)
-            elif test.indicator is not None:
-                sign = next((_indicator_sign(test, i, layers) for i in indicators if _is_indicator(test.indicator, i)), None)
-            if sign is not None:
-                signs[f"{owner}/{test.name}"] = sign
+        for command in commands[:MAX_COMMANDS]:
+            for owner, test in self._tests_of(base_name(command.image)):
+                key = f"{owner}/{test.name}"
+                if key not in signs and _runs(test, command):
+                    signs[key] = _command_sign(test, command, layers)
+        for layer in layers:
+            if layer.parent is None:
+                continue
+            for owner, test in self._of_layers:
+                assert test.layer is not None
+                if _is_kind(test.layer, layer):
+                    signs.setdefault(f"{owner}/{test.name}", _layer_sign(test, layer))
+        for one in indicators:
+            for owner, test in self._of_indicators:
+                assert test.indicator is not None
+                if _is_indicator(test.indicator, one):
+                    signs.setdefault(f"{owner}/{test.name}", _indicator_sign(test, one, layers))
+
+    def _tests_of(self, name: str) -> list[tuple[str, Test]]:
+        """The tests whose program fits a name; remembered, since the same few programs come again and again."""
+        found = self._by_program.get(name)
+        if found is None:
+            fitting = [self._of_commands[number] for number in self._programs.candidates(name)]
+            found = [(owner, t) for owner, t in fitting if t.program is None or t.program.fullmatch(name)]
+            if len(self._by_program) < 20_000:
+                self._by_program[name] = found
+        return found
 
 
-def _runs(test: Test, name: str, command: Command) -> bool:
-    if test.program is not None and not test.program.fullmatch(name):
-        return False
+def _search(patterns: Patterns, layer: Layer, text: str, signs: dict[str, Sign]) -> None:
+    for key, start, end in patterns.search(text):
+        if key not in signs:
+            shown = text[start : min(end, start + 160)]
+            signs[key] = Sign(layer.number, start, end, shown, key.partition("/")[2])
+
+
+def _runs(test: Test, command: Command) -> bool:
     if test.by is not None and not test.by.fullmatch(command.by):
         return False
     return test.argument is None or test.argument.search(" ".join(command.arguments)[:2000]) is not None
 
 
 def _is_kind(pattern: re.Pattern[str], layer: Layer) -> bool:
-    return pattern.fullmatch(layer.kind) is not None or (layer.note != "" and pattern.fullmatch(f"{layer.kind}: {layer.note}") is not None)
+    return pattern.fullmatch(layer.kind) is not None or (
+        layer.note != "" and pattern.fullmatch(f"{layer.kind}: {layer.note}") is not None
+    )
 
 
 def _is_indicator(pattern: re.Pattern[str], one: Indicator) -> bool:
@@ -176,6 +229,8 @@ def _indicator_sign(test: Test, one: Indicator, layers: Sequence[Layer]) -> Sign
 
 
 def _held(definition: Definition, signs: Mapping[str, Sign]) -> Capability | None:
+    if any(f"{definition.id}/{name}" in signs for name in definition.unless):
+        return None
     for alternative in definition.alternatives:
         if all(f"{definition.id}/{name}" in signs for name in alternative):
             shown = tuple(signs[f"{definition.id}/{name}"] for name in alternative)

@@ -1,5 +1,7 @@
 """A command line as a tree: chains, wrappers, substitutions, and interpreters with the code that they are given."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re
@@ -62,6 +64,8 @@ _RESERVED = frozenset(
 )
 _CMD_RESERVED = frozenset("if else do for in not exist defined errorlevel ( ) @ @echo".split())
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^\]]*\])?\+?=")
+_BY_LANGUAGE = {"python": "T1059.006", "lua": "T1059.011", "javascript": "T1059.007", "perl": "T1059", "ruby": "T1059", "php": "T1059",
+                "posix": "T1059.004", "powershell": "T1059.001"}  # fmt: skip
 _SCHEME = re.compile(r"(?i)(?P<scheme>javascript|vbscript):(?P<code>.*)", re.DOTALL)
 _SCRIPT_LANGUAGE = {".js": "T1059.007", ".jse": "T1059.007", ".mjs": "T1059.007"}
 
@@ -133,6 +137,8 @@ class _Builder:
             self._wrapped(found, started, depth)
         if row is not None and found.code is None and not found.inner:
             self._code(found, row, arguments, segment)
+        elif row is None and image[0] in "$%" and not found.inner:
+            self._unknown(found, arguments)
         return found
 
     def _wrapped(self, found: Parsed, started: wrappers.Started, depth: int) -> None:
@@ -161,6 +167,17 @@ class _Builder:
             found.code = Code(here.text, here.start, here.end, row.language)
             return
         self._by_file(found, row, arguments)
+
+    def _unknown(self, found: Parsed, arguments: Sequence[Word]) -> None:
+        """A program that only a variable names: what it runs may say what it is."""
+        at = next((n for n, word in enumerate(arguments[:-1]) if word.text in ("-c", "-e", "-r", "-lc", "/c")), -1)
+        if at < 0:
+            return
+        code = arguments[at + 1]
+        language = language_of(code.text)
+        if language in _BY_LANGUAGE:
+            found.code = Code(code.text, code.start, code.end, language)
+            found.technique = _BY_LANGUAGE[language]
 
     def _taken_text(self, row: Interpreter, taken: Sequence[Word], takes: Takes, cut: int) -> str:
         if takes is Takes.REST and row.language == "cmd" and self.language == "cmd":

@@ -13,7 +13,7 @@ from perilune.analysis import calls, commandline, decoders, encodings, pipes, po
 from perilune.analysis.budget import Budget
 from perilune.analysis.commandline import Code, Parsed
 from perilune.analysis.detect import SHELLS, language_of
-from perilune.analysis.rewrite import REWRITINGS
+from perilune.analysis.rewrite import rewritings_of
 from perilune.model.analysis import Command, Layer, LayerState
 
 ROUNDS = 5  # of all rewritings over one text
@@ -117,10 +117,10 @@ class _Peeler:
         first = number
         for _ in range(ROUNDS):
             before = number
-            for rewriting in REWRITINGS:
+            lower = self.layers[number].text.lower()
+            for rewriting in rewritings_of(self.layers[number].language):
                 layer = self.layers[number]
-                lower = layer.text if len(layer.text) < 200 else layer.text.lower()
-                if layer.language not in rewriting.languages or not _hinted(rewriting.hints, lower, layer.text):
+                if not any(hint in lower for hint in rewriting.hints):
                     continue
                 if not self.budget.spend(len(layer.text)):
                     break
@@ -132,6 +132,7 @@ class _Peeler:
                 if made is None or made <= number:
                     break
                 number = made
+                lower = text.lower()
             if number == before:
                 break
         self.last[first] = number
@@ -214,7 +215,7 @@ class _Peeler:
         for child in list(free):
             decoded = self.layers[child]
             fed = decoded.note == "pipeline" and one.by == "|" and one.end == decoded.end
-            if fed or one.start <= decoded.start and decoded.end <= one.end:
+            if fed or (one.start <= decoded.start and decoded.end <= one.end):
                 free.remove(child)
                 inner += self._by(self.commands_of(child, inside), decoded)
         row = one.row.name if one.row else ""
@@ -232,12 +233,6 @@ class _Peeler:
 
 
 _WINDOWS = frozenset(("powershell", "vbscript", "autohotkey", "autoit", "html"))
-
-
-def _hinted(hints: tuple[str, ...], lower: str, text: str) -> bool:
-    return any(hint in lower for hint in hints) or (
-        lower is text and any(hint in text.lower() for hint in hints if hint.isalpha())
-    )
 
 
 def _inherited(language: str, text: str) -> str:

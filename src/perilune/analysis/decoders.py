@@ -1,5 +1,7 @@
 """Small functions from encoded to decoded. None of them raises on bad input: None says that it is no such thing."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import base64

@@ -1,15 +1,19 @@
 """What language a text is written in, from a few signs that each language's own syntax forces on its authors."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
 from perilune.analysis.interpreters import base_name, find
+from perilune.analysis.patterns import Chooser
 
 HEAD = 6000  # characters that are looked at
 SHELLS = frozenset(("posix", "cmd", "powershell"))
 
+_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])(?:[^()\\]|\\.|\((?:[^()\\]|\\.)*\))*\)")
 _SHEBANG = re.compile(r"#!\s*(\S+)(?:\s+(?:-S\s+)?(\S+))?")
 _SURE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (language, re.compile(pattern, re.MULTILINE))
@@ -35,6 +39,8 @@ _SURE: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
                        r"|\bnew-object\b|\$env:\w+|\binvoke-expression\b|\|\s*(%|\?|iex|select|where|foreach)\s*\{"),
     )
 )  # fmt: skip
+# The same without look-around, which RE2 tries all at once; what it finds is then tried exactly.
+_CHOOSER = Chooser(["(?m)" + _AROUND.sub("", pattern.pattern) for _, pattern in _SURE])
 _CMD = re.compile(
     r"""(?ix)^\s*@echo\s+off|%[a-z_]\w{1,20}(:[^%\s]{1,40})?%|![a-z_]\w*(:~[^!]+)?!|^\s*rem\s|^\s*"?([a-z]:)?\\
     |\b[a-z]:\\|\.(exe|dll|bat|cmd|vbs|msi|ps1|hta|scr|cpl|ocx|inf)\b(?![\w/])|\\\\[\w.$?-]+\\|\bhk(lm|cu|cr|ey_\w+)\\
@@ -117,7 +123,8 @@ def stripped_words(head: str) -> list[str]:
 
 
 def _by_syntax(head: str, default: str) -> str:
-    for language, pattern in _SURE:
+    for number in _CHOOSER.candidates(head):
+        language, pattern = _SURE[number]
         if pattern.search(head):
             return language
     if _CMD.search(head):

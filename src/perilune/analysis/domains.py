@@ -1,5 +1,7 @@
 """Which names are domains: the Public Suffix List that the `publicsuffixlist` package carries; nothing is fetched."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re

@@ -4,6 +4,8 @@ Literals are found in one pass over the text and looked at with their neighbourh
 than linear, whatever the text.
 """
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re

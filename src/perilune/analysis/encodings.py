@@ -4,6 +4,8 @@ Nothing is taken for encoded because it looks so: a stretch counts when what it 
 stream or a known kind of file, or when the code around it says that it is encoded (`FromBase64String('…')`).
 """
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re
@@ -145,7 +147,7 @@ _WORDLIKE = re.compile(r"[a-z0-9/_-]+|[A-Z0-9/_-]+|[a-z/_-]+\d*|[\d/_-]+")
 def _base64(start: int, end: int, whole: str, hints: _Hints, alphabet: str) -> Iterator[Candidate]:
     if _WORDLIKE.fullmatch(whole[:400]) and len(whole) < 400:
         return  # a path or a name in one case: base64 of a text has both
-    if whole.startswith("=") and not whole.endswith("=") or hints.reversed:
+    if (whole.startswith("=") and not whole.endswith("=")) or hints.reversed:
         backwards = decoders.base64_bytes(whole[::-1])
         if backwards and (decoders.looks_utf16(backwards) or _is_text(backwards) or decoders.unpack(backwards, 64)):
             yield start, end, backwards, "base64-reversed", False
@@ -216,7 +218,7 @@ def _behind(data: bytes, hints: _Hints, budget: Budget) -> list[Step]:
     steps: list[Step] = []
     for _ in range(4):
         unpacked = decoders.unpack(
-            data, min(budget.room(), budget.limits.bytes // 2), raw=hints.inflates or not steps and len(data) > 24
+            data, min(budget.room(), budget.limits.bytes // 2), raw=hints.inflates or (not steps and len(data) > 24)
         )
         if unpacked is None or (unpacked.kind == "deflate" and not (hints.inflates or _is_text(unpacked.data))):
             break
@@ -296,7 +298,7 @@ def decode_argument(text: str, budget: Budget) -> list[Step]:
     read = decoders.read(data)
     if read is None or read.encoding in ("utf-8", "latin-1"):
         forced = data.decode("utf-16-le", "replace")
-        if read is None or decoders.read(forced.encode("utf-8")) is not None and _latin(forced):
+        if read is None or (decoders.read(forced.encode("utf-8")) is not None and _latin(forced)):
             state = LayerState.WHOLE if _latin(forced) and "\ufffd" not in forced else LayerState.PARTIAL
             return [Step("base64", forced, state=state, note="utf-16-le")]
         return [Step("base64", read.text, state=LayerState.PARTIAL, note=f"{read.encoding}, where UTF-16 was to be")]

@@ -1,5 +1,7 @@
 """Indicators and the place that each stands at. Every pattern starts only at the beginning of a token: linear."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import hashlib
@@ -130,7 +132,7 @@ def _urls(text: str, layer: int) -> Iterator[Indicator]:
             continue
         rest = match.group("rest").rstrip(".,;:!?)")
         host_part, slash, tail = rest.partition("/")
-        host, _, port = _plain(host_part).rpartition("@")[2].partition(":")
+        host = _plain(host_part).rpartition("@")[2].partition(":")[0]
         if not host or host.startswith("$"):
             continue
         end = match.start("rest") + len(rest)
@@ -149,10 +151,8 @@ def _host(host: str, layer: int, start: int, end: int, defanged: bool, url: str)
         yield Indicator(kind, str(address), layer, start, end, defanged, ip_scope(address), url)
     elif host.lower().endswith(".onion"):
         yield Indicator(IndicatorKind.ONION, host.lower(), layer, start, end, defanged, Scope.PUBLIC, url)
-    elif (
-        domains.is_domain(host)
-        or domains.scope_of(host) in (Scope.LOOPBACK, Scope.RESERVED, Scope.PRIVATE)
-        and "." in host
+    elif domains.is_domain(host) or (
+        domains.scope_of(host) in (Scope.LOOPBACK, Scope.RESERVED, Scope.PRIVATE) and "." in host
     ):
         yield Indicator(IndicatorKind.DOMAIN, host.lower(), layer, start, end, defanged, domains.scope_of(host), url)
 

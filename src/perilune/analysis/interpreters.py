@@ -4,6 +4,8 @@
 original file name that its version resource states.
 """
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re
@@ -382,7 +384,7 @@ def _bundled(row: Interpreter, arguments: Sequence[str], at: int, word: str) -> 
                 continue
             if flag.takes is Takes.ATTACHED:
                 return 1
-            if place + 1 == len(word) or row.quoting == "posix" and flag.takes is Takes.NEXT and not row.attached:
+            if place + 1 == len(word) or (row.quoting == "posix" and flag.takes is Takes.NEXT and not row.attached):
                 return _taken(flag, arguments, at, word)
             if flag.takes is Takes.NEXT and (row.attached or place == 1):
                 return Given(Takes.NEXT, at, at + 1, word[: place + 1], place + 1)

@@ -4,6 +4,8 @@ A list is parsed from text that somebody else read; nothing here opens a file. A
 how old it is. A warning list makes an indicator known-benign, which explains and never removes it.
 """
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import csv
@@ -221,8 +223,32 @@ def _warning_list(document: Mapping[str, object], name: str) -> IndicatorList:
     return _made(title, (Entry(_value(_of_text(one)).lstrip("."), since) for one in values if one), benign=True)
 
 
-_VALUE_KEYS = ("value", "indicator", "ioc", "ioc_value", "url", "domain", "ip", "ip_address", "dst_ip", "hash", "sha256", "md5")
-_DATE_KEYS = ("last_seen", "last_seen_utc", "first_seen", "first_seen_utc", "date", "dateadded", "timestamp", "created", "since", "valid_from")
+_VALUE_KEYS = (
+    "value",
+    "indicator",
+    "ioc",
+    "ioc_value",
+    "url",
+    "domain",
+    "ip",
+    "ip_address",
+    "dst_ip",
+    "hash",
+    "sha256",
+    "md5",
+)
+_DATE_KEYS = (
+    "last_seen",
+    "last_seen_utc",
+    "first_seen",
+    "first_seen_utc",
+    "date",
+    "dateadded",
+    "timestamp",
+    "created",
+    "since",
+    "valid_from",
+)
 _NOTE_KEYS = ("note", "comment", "description", "threat", "malware", "malware_printable", "tags", "name", "type")
 
 
@@ -247,7 +273,9 @@ def _lines(text: str, name: str) -> IndicatorList:
     header = next((line.lstrip("# ") for line in lines[:60] if _is_header(line)), "")
     body = [line for line in lines if not line.startswith(("#", "//", ";")) and line.lstrip("# ") != header]
     if not header:
-        return _made(name, (Entry(_value(re.split(r"[\s,;#]", line.strip(), maxsplit=1)[0].strip('"'))) for line in body))
+        return _made(
+            name, (Entry(_value(re.split(r"[\s,;#]", line.strip(), maxsplit=1)[0].strip('"'))) for line in body)
+        )
     delimiter = max(",;\t|", key=header.count)
     names = [one.strip().strip('"').lower() for one in header.split(delimiter)]
     rows = csv.reader(io.StringIO("\n".join(body)), delimiter=delimiter, skipinitialspace=True)

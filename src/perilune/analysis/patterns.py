@@ -7,11 +7,11 @@ least one; a single scan for all of them then says which patterns are worth tryi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ahocorasick_rs
-import re2
+import re2  # type: ignore[import-untyped]
 
 from perilune.errors import ContentError
 
@@ -40,14 +40,14 @@ class Patterns:
                 self._always.append(number)
             for literal in needed or ():
                 literals.setdefault(literal, []).append(number)
-        self.unanchored = tuple(self._names[number] for number in self._always)
+        self._chooser = Chooser([list(patterns.values())[number] for number in self._always])
         self._owners = list(literals.values())
         self._scan = ahocorasick_rs.AhoCorasick(list(literals)) if literals else None
 
     def search(self, text: str) -> Iterator[tuple[str, int, int]]:
         """The name and first place of every pattern that holds somewhere in the text."""
         lower = text.lower()
-        worth = set(self._always)
+        worth = {self._always[number] for number in self._chooser.candidates(text)} if self._always else set()
         if self._scan is not None:
             for index in {hit[0] for hit in self._scan.find_matches_as_indexes(lower, overlapping=True)}:
                 worth.update(self._owners[index])
@@ -64,11 +64,44 @@ class Patterns:
                 yield self._names[number], start, min(end, len(text))
 
 
+class Chooser:
+    """Which of many patterns hold, in one pass; where a pattern uses look-around, it is said to hold and must be tried.
+
+    `whole`: the pattern has to match the whole text.
+    """
+
+    def __init__(self, patterns: Sequence[str], *, whole: bool = False) -> None:
+        options = re2.Options()
+        options.log_errors = False
+        options.case_sensitive = False
+        options.max_mem = 1 << 26
+        self._set = re2.Set.FullMatchSet(options) if whole else re2.Set.SearchSet(options)
+        self._numbers: list[int] = []
+        self._open: list[int] = []
+        for number, pattern in enumerate(patterns):
+            if _LOOKS_AROUND.search(pattern):
+                self._open.append(number)
+            else:
+                self._set.Add(pattern.encode("utf-8"))
+                self._numbers.append(number)
+        self._set.Compile()
+
+    def candidates(self, text: str) -> list[int]:
+        """The numbers of the patterns that hold or may hold, in order."""
+        held = self._set.Match(text.encode("utf-8", "replace")) or ()
+        return sorted([*(self._numbers[n] for n in held), *self._open])
+
+
+_LOOKS_AROUND = re.compile(r"\(\?(?:[=!]|<[=!])")
+
+
 def _compiled(name: str, pattern: str) -> Any:
     try:
         return re2.compile(pattern.encode("utf-8"), _OPTIONS)
     except re2.error as error:
-        raise ContentError(f"RE2 does not take this pattern: {error}", where=name, hint="no look-around, no back-references") from None
+        raise ContentError(
+            f"RE2 does not take this pattern: {error}", where=name, hint="no look-around, no back-references"
+        ) from None
 
 
 def required(pattern: str) -> frozenset[str] | None:
@@ -80,8 +113,9 @@ def required(pattern: str) -> frozenset[str] | None:
 
 
 def _parsed(pattern: str) -> Iterable[tuple[Any, Any]]:
-    parser: Any = re._parser  # type: ignore[attr-defined]  # the only parser of this syntax in the standard library
-    return parser.parse(pattern)  # type: ignore[no-any-return]
+    parser: Any = getattr(re, "_parser")  # noqa: B009 - not in the stubs; the only parser of this syntax in the standard library
+    found: Iterable[tuple[Any, Any]] = parser.parse(pattern)
+    return found
 
 
 def _required(sequence: Iterable[tuple[Any, Any]]) -> frozenset[str] | None:

@@ -229,9 +229,10 @@ def _translate(options: Sequence[str]) -> tuple[str, Apply] | None:
     for a, b in zip(old, new, strict=True):
         if ord(a) < 256 and ord(b) < 256:
             table[ord(a)] = ord(b)
-    kind = "rot13" if "AN" in {a + b for a, b in zip(old, new, strict=True)} or "an" in {
-        a + b for a, b in zip(old, new, strict=True)
-    } else "translated"  # fmt: skip
+    pairs = {a + b for a, b in zip(old, new, strict=True)}
+    if all(a.lower() == b.lower() or not a.isalnum() for a, b in zip(old, new, strict=True)):
+        return ("", lambda data: data.translate(bytes(table)))  # another case, other blanks: nothing is hidden
+    kind = "rot13" if pairs & {"AN", "an"} else "translated"
     return (kind, lambda data: data.translate(bytes(table)))
 
 

@@ -4,9 +4,12 @@ A rewriting runs only where one of its hints is in the text, which for ordinary 
 linear in the text. What one leaves is what the next works on, until none changes anything.
 """
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from perilune.analysis import rewrite_code as code
 from perilune.analysis import rewrite_powershell as ps
@@ -35,12 +38,14 @@ class Rewriting:
 
 REWRITINGS: tuple[Rewriting, ...] = (
     Rewriting("caret", _CMD | {"powershell", ""}, ("^",), shells.caret),
+    Rewriting("cmd-slice", _CMD, (":~",), shells.cmd_slices),
     Rewriting("cmd-variable", _CMD, ("%", "!"), shells.cmd_variables),
     Rewriting("quote-splitting", _CMD, ('"',), shells.cmd_quotes),
     Rewriting("backtick", _PS, ("`",), ps.backtick),
     Rewriting("ansi-c", _POSIX, ("$'",), shells.ansi_c),
     Rewriting("ifs", _POSIX, ("ifs",), shells.ifs),
     Rewriting("empty-expansion", _POSIX, ("$@", "$*", "${@", "$1", "$2", "$3", "$9", "${*", "$u", "``", "$()"), shells.empty_expansion),
+    Rewriting("posix-slice", _POSIX, ("${",), shells.posix_slices),
     Rewriting("posix-variable", _POSIX, ("${", "$"), shells.posix_variables),
     Rewriting("substitution", _POSIX, ("$(", "`"), shells.substitution),
     Rewriting("quote-splitting", _POSIX, ("'", '"', "\\"), shells.posix_quotes),
@@ -67,3 +72,9 @@ REWRITINGS: tuple[Rewriting, ...] = (
     Rewriting("html", _ALL, ("&#",), code.html),
     Rewriting("unicode", _ALL, ("\\u", "%u"), code.unicode),
 )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def rewritings_of(language: str) -> tuple[Rewriting, ...]:
+    """The rewritings of a language, in their order."""
+    return tuple(one for one in REWRITINGS if language in one.languages)

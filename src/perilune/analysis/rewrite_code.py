@@ -1,5 +1,7 @@
 """Rewritings of code in other languages: escapes, character codes, concatenation, reversal, replacement."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import html as _html

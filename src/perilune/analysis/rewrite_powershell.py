@@ -1,5 +1,7 @@
 """Rewritings of PowerShell: the operators that obfuscators build strings with, evaluated on literals."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,7 @@
 """Rewritings of cmd and of POSIX shells: what a shell takes off before it runs the rest."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import fnmatch
@@ -45,8 +47,13 @@ _SET = re.compile(
 _USE = re.compile(r"(?P<mark>[%!])(?P<name>[^%!:=\s\"&|<>][^%!:=\"&|<>\r\n]{0,60})(?::(?P<how>~-?\d+(?:,-?\d+)?|[^%!=\r\n]{1,60}=[^%!\r\n]{0,60}))?(?P=mark)")  # fmt: skip
 
 
-def cmd_variables(text: str) -> str:
-    """`%name%`, `!name!`, `%name:~3,1%`, `%name:x=y%`, of what `set` gave in the text and of what every machine has."""
+def cmd_slices(text: str) -> str:
+    """`%name:~3,1%`: pieces of variables, of what `set` gave in the text and of what every machine has."""
+    return cmd_variables(text, sliced=True)
+
+
+def cmd_variables(text: str, *, sliced: bool = False) -> str:
+    """`%name%`, `!name!` and `%name:x=y%`."""
     values = {m.group("name").strip().lower(): m.group("value") for m in _SET.finditer(text)}
     grown = 0
 
@@ -54,6 +61,8 @@ def cmd_variables(text: str) -> str:
         nonlocal grown
         name = found.group("name").lower()
         how = found.group("how")
+        if sliced != (how or "").startswith("~"):
+            return found.group()
         value = values.get(name)
         if value is None and how:
             value = KNOWN.get(name)
@@ -139,8 +148,13 @@ _POSIX_KNOWN = {
 _USED = re.compile(r"\$(?:(?P<n>[A-Za-z_]\w{0,40})|\{(?P<b>!?[A-Za-z_]\w{0,40})(?P<how>:\s?-?\d+(?::-?\d+)?|//?[^}/]{1,40}(?:/[^}]{0,40})?|%%?[^}]{1,40}|##?[^}]{1,40}|@[A-Z]|,,|\^\^)?\})")  # fmt: skip
 
 
-def posix_variables(text: str) -> str:
-    """`a=cu;b=rl;$a$b`, `${a:1:2}`, `${a//x/}`, `${PATH:0:1}`: set once to a literal, or the same on every machine."""
+def posix_slices(text: str) -> str:
+    """`${a:1:2}` and `${PATH:0:1}`."""
+    return posix_variables(text, sliced=True)
+
+
+def posix_variables(text: str, *, sliced: bool = False) -> str:
+    """`a=cu;b=rl;$a$b` and `${a//x/}`: set once to a literal, or the same on every machine."""
     values: dict[str, tuple[str, int]] = {}
     count: dict[str, int] = {}
     for found in _ASSIGN.finditer(text):
@@ -154,6 +168,8 @@ def posix_variables(text: str) -> str:
     grown = 0
     for found in _USED.finditer(text):
         name, how = found.group("n") or found.group("b"), found.group("how") or ""
+        if sliced != (how[:1] == ":"):
+            continue
         value, after = usable.get(name, ("", -1))
         if after < 0 and how and name in _POSIX_KNOWN and name not in count:
             value, after = _POSIX_KNOWN[name], 0

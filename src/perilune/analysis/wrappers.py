@@ -1,5 +1,7 @@
 """Programs that start the program named in their arguments: where in them its command line stands."""
 
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
 from __future__ import annotations
 
 import re
@@ -176,7 +178,7 @@ def started(name: str, arguments: Sequence[Word]) -> Started | None:
 
 
 def _names_program(text: str) -> bool:
-    return bool(text) and text[0] not in "-/:" or text.startswith("/") and text.count("/") > 1
+    return (bool(text) and text[0] not in "-/:") or (text.startswith("/") and text.count("/") > 1)
 
 
 def _flagged(wrapper: Wrapper, arguments: Sequence[Word]) -> Started | None:
@@ -209,9 +211,9 @@ def _plain(wrapper: Wrapper, arguments: Sequence[Word], name: str) -> tuple[Word
             at += 1
         elif (name == "start" and at == 0 and " " in text) or (name == "start" and text == ""):
             at += 1  # a window's title
-        elif name in ("env", "sudo", "doas") and _ASSIGNMENT.match(text):
-            at += 1
-        elif name.startswith(("psexec", "paexec")) and text.startswith("\\\\"):
+        elif (name in ("env", "sudo", "doas") and _ASSIGNMENT.match(text)) or (
+            name.startswith(("psexec", "paexec")) and text.startswith("\\\\")
+        ):
             at += 1
         elif skip:
             skip -= 1

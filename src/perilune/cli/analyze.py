@@ -1,0 +1,172 @@
+"""`perilune analyze`: what a command line, a script, or a list of command lines really does."""
+
+# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from perilune.cli.hunt import LEVELS
+from perilune.cli.main import EXIT_FOUND, EXIT_NOTHING, EXIT_PARTIAL
+from perilune.errors import ReadError, UsageError
+
+if TYPE_CHECKING:
+    from perilune.analysis.lists import Lists
+    from perilune.model.analysis import Analysis
+
+MAX_FILE = 64_000_000
+MAX_LINES = 100_000
+SCRIPTS = {
+    ".ps1": "powershell", ".psm1": "powershell", ".psd1": "powershell", ".bat": "cmd", ".cmd": "cmd", ".sh": "posix", ".bash": "posix",
+    ".zsh": "posix", ".command": "posix", ".lua": "lua", ".luac": "lua", ".py": "python", ".pyw": "python", ".js": "javascript",
+    ".jse": "javascript", ".mjs": "javascript", ".vbs": "vbscript", ".vbe": "vbscript", ".bas": "vbscript", ".hta": "html",
+    ".wsf": "html", ".sct": "html", ".pl": "perl", ".rb": "ruby", ".php": "php", ".awk": "awk", ".tcl": "tcl",
+    ".ahk": "autohotkey", ".au3": "autoit", ".applescript": "applescript",
+}  # fmt: skip
+
+
+@click.command(short_help="Explain a command line or a script: layers, indicators, capabilities, score.")
+@click.argument("file", required=False, type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--command", "-c", "command_line", help="The command line to explain, instead of a file.")
+@click.option("--language", help="What it is written in, if you know: powershell, cmd, posix, lua, python, …")
+@click.option("--original-name", default="", help="The program's original file name, which shows renamed interpreters.")
+@click.option(
+    "--list",
+    "list_paths",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="An indicator list to look up in: CSV, JSON, STIX 2.1, MISP export, warning list (repeatable).",
+)
+@click.option(
+    "--lines/--script", "lines", default=None, help="Each line is a command line of its own, or all is one script."
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(LEVELS),
+    default="medium",
+    show_default=True,
+    help="Exit with 1 at this level and above.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def analyze(
+    file: Path | None,
+    command_line: str | None,
+    language: str | None,
+    original_name: str,
+    list_paths: tuple[Path, ...],
+    lines: bool | None,
+    fail_on: str,
+    as_json: bool,
+) -> int:
+    """Explain a command line (--command), or FILE (- for stdin): a script, or a list of command lines.
+
+    Nothing is run and nothing is fetched. What is encoded is decoded, layer by layer, within a fixed budget.
+    """
+    if (file is None) == (command_line is None):
+        raise UsageError("give either FILE or --command", hint="perilune analyze --command 'bash -c id'")
+    from perilune import analysis
+    from perilune.model.rules import Level
+
+    lists = _lists(list_paths)
+    found: list[tuple[str, Analysis]] = []
+    for where, text, known in _texts(file, command_line, language or "", lines):
+        found.append((where, analysis.analyze(text, language=known, original=original_name, lists=lists)))
+    _print(found, as_json=as_json)
+    if any(one.cut for _, one in found):
+        return EXIT_PARTIAL
+    return EXIT_FOUND if any(one.level >= Level[fail_on.upper()] for _, one in found) else EXIT_NOTHING
+
+
+def _lists(paths: Sequence[Path]) -> Lists:
+    from importlib.resources import files
+
+    from perilune.analysis.lists import Lists, parse
+
+    packaged = files("perilune") / "content" / "lists"
+    texts = [
+        (one.name, one.read_text(encoding="utf-8"))
+        for one in packaged.iterdir()
+        if one.name.endswith((".json", ".csv"))
+    ]
+    texts += [(str(path), path.read_text(encoding="utf-8", errors="replace")) for path in paths]
+    return Lists((parse(text, name) for name, text in texts), today=datetime.now(UTC).date())
+
+
+def _texts(
+    file: Path | None, command_line: str | None, language: str, lines: bool | None
+) -> Iterator[tuple[str, str, str]]:
+    """What is to be explained: where it is from, the text, and its language as far as known."""
+    if command_line is not None:
+        yield "", command_line, language
+        return
+    assert file is not None
+    text = decoded(_read(file))
+    known = language or ("" if str(file) == "-" else SCRIPTS.get(file.suffix.lower(), ""))
+    if lines is None:
+        lines = not known and is_list(text)
+    if not lines:
+        yield str(file), text, known
+        return
+    for number, line in enumerate(text.splitlines()[:MAX_LINES], 1):
+        if line.strip():
+            yield f"{file}:{number}", line, language
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if str(file) == "-":
+            return sys.stdin.buffer.read(MAX_FILE)
+        with file.open("rb") as stream:
+            return stream.read(MAX_FILE)
+    except OSError as error:
+        raise ReadError(f"cannot be read: {error.strerror}", where=str(file)) from None
+
+
+def decoded(data: bytes) -> str:
+    """A file's bytes as text: UTF-16 by its mark or zeros, else UTF-8, else one character a byte."""
+    from perilune.analysis.decoders import looks_utf16
+
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16", "replace")
+    if looks_utf16(data[:4000]):
+        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+_OF_SCRIPTS = re.compile(
+    r"(?mi)^\s*(#!|<\?|<html|\}|\{|fi\b|done\b|esac\b|end\b|then\b|else\b|goto\s|:\w+\s*$|@echo off|\$\w+\s*=|[A-Za-z_]\w*=|def \w|import \w|function\b"
+    r"|local \w|var \w|let \w|const \w|dim \w|sub \w|param\s*\(|set -[eux])"
+)
+
+
+def is_list(text: str) -> bool:
+    """Whether each line is a command line of its own: more than one, and nothing that only a script has."""
+    lines = [line for line in text.splitlines()[:2000] if line.strip()]
+    return len(lines) > 1 and _OF_SCRIPTS.search(text[:200_000]) is None and not any(line[0] in " \t" for line in lines)
+
+
+def _print(found: Sequence[tuple[str, Analysis]], *, as_json: bool) -> None:
+    from perilune.cli import analyze_output
+
+    if as_json:
+        sys.stdout.buffer.write(analyze_output.dump(found) + b"\n")
+        sys.stdout.buffer.flush()
+        return
+    if len(found) > 1:
+        analyze_output.show_many(found)
+    elif found:
+        analyze_output.show(*found[0])
+    else:
+        from perilune.cli import console
+
+        console.out.print("There is nothing to explain: the input is empty.")
