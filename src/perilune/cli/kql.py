@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -88,6 +88,8 @@ def kql(
             click.echo(explained(query, session, now))
             return EXIT_NOTHING
         result = session.run(query, now)
+        if not quiet and (missing := [name for name in result.plan.tables if name not in tables]):
+            click.echo(f"No events were read for {', '.join(missing)}; the table counts as empty.", err=True)
         write(result, form, output, limit, quiet=quiet)
     if any(source.reading.value != "complete" for source in sources):
         return EXIT_PARTIAL
@@ -137,14 +139,14 @@ def check(query: str) -> None:
     from perilune.detection.kql.catalog import standard
     from perilune.detection.kql.compiler import compile_query
 
-    compile_query(query, standard(filled=True), datetime(2026, 1, 1), lambda _: [])  # noqa: DTZ001
+    compile_query(query, standard(filled=True), datetime(2026, 1, 1), lambda _: [])
 
 
 def needs_data(query: str) -> bool:
     from perilune.detection.kql.catalog import standard
     from perilune.detection.kql.compiler import compile_query
 
-    plan = compile_query(query, standard(filled=True), datetime(2026, 1, 1), lambda _: [])  # noqa: DTZ001
+    plan = compile_query(query, standard(filled=True), datetime(2026, 1, 1), lambda _: [])
     return bool(plan.tables)
 
 
@@ -259,7 +261,7 @@ def show(result: Result, limit: int) -> None:
     click.echo("; ".join(notes), err=True)
 
 
-def _is_blank(column: pa.ChunkedArray) -> bool:
+def _is_blank(column: pa.ChunkedArray[Any]) -> bool:
     return not len(column) or all(value in (None, "") for value in column.unique().slice(0, 3).to_pylist())
 
 

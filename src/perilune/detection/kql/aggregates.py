@@ -9,7 +9,20 @@ from sqlglot import exp
 from perilune.detection.kql.convert import convert
 from perilune.detection.kql.functions.base import MANY, Args, Lowering, Signature, count_words
 from perilune.detection.kql.kinds import NUMERIC, WHOLE, Kind
-from perilune.detection.kql.values import Sql, Value, binary, case, cast, coalesce, fn, is_null, joined, not_, number, text
+from perilune.detection.kql.values import (
+    Sql,
+    Value,
+    binary,
+    case,
+    cast,
+    coalesce,
+    fn,
+    is_null,
+    joined,
+    not_,
+    number,
+    text,
+)
 
 MAX_ITEMS = 1_048_576  # of make_list and make_set, Kusto's own limit
 

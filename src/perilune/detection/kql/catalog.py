@@ -50,7 +50,9 @@ def standard(*, filled: bool = False) -> Catalog:
     Args:
         filled: as if all columns held something, so that `union *` and `search` mean every table.
     """
-    return Catalog({
-        name: Source(name, declared(schema), frozenset(schema.columns) if filled else frozenset())
-        for name, schema in TABLES.items()
-    })
+    return Catalog(
+        {
+            name: Source(name, declared(schema), frozenset(schema.columns) if filled else frozenset())
+            for name, schema in TABLES.items()
+        }
+    )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlglot import exp
 
-from perilune.detection.kql.convert import convert, to_string
+from perilune.detection.kql.convert import convert
 from perilune.detection.kql.errors import KqlError, Span
 from perilune.detection.kql.kinds import NUMERIC, WHOLE, Kind, common, parse_datetime
 from perilune.detection.kql.values import (
@@ -42,7 +42,9 @@ def alike(left: Value, right: Value, at: Span, op: str) -> tuple[Value, Value, K
     kinds = {left.kind, right.kind}
     if left.kind is right.kind:
         if left.kind is Kind.DYNAMIC:
-            return to_string(left), to_string(right), Kind.STRING
+            raise KqlError(
+                f"`{op}` cannot compare two dynamics", at, hint="convert one side, for example with tostring()"
+            )
         return left, right, left.kind
     if Kind.DYNAMIC in kinds:
         kind = right.kind if left.kind is Kind.DYNAMIC else left.kind
@@ -123,7 +125,7 @@ def arithmetic(op: str, left: Value, right: Value, at: Span) -> Value:
         case "-", Kind.DATETIME, Kind.DATETIME:
             micros = binary(exp.Sub, fn("epoch_us", left.sql), fn("epoch_us", right.sql))
             return Value(binary(exp.Mul, micros, number(10)), Kind.TIMESPAN, nullable)
-        case ("+" | "-" | "%"), Kind.TIMESPAN, Kind.TIMESPAN:
+        case (("+" | "-" | "%"), Kind.TIMESPAN, Kind.TIMESPAN):
             node = {"+": exp.Add, "-": exp.Sub}.get(op)
             sql = binary(node, left.sql, right.sql) if node else modulo(left.sql, right.sql)
             return Value(sql, Kind.TIMESPAN, nullable or op == "%")
@@ -156,8 +158,7 @@ def _numbers(op: str, left: Value, right: Value) -> Value:
     nullable = left.nullable or right.nullable
     match op:
         case "/":
-            node = exp.IntDiv if kind in WHOLE else exp.Div
-            found = binary(node, left.sql, right.sql)
+            found = binary(exp.IntDiv if kind in WHOLE else exp.Div, left.sql, right.sql)
             return Value(cast(found, "BIGINT") if kind is Kind.LONG else found, kind, nullable or kind in WHOLE)
         case "%":
             return Value(modulo(left.sql, right.sql), kind, True)
@@ -175,10 +176,10 @@ def modulo(left: Sql, right: Sql) -> Sql:
     return binary(exp.Mod, binary(exp.Add, binary(exp.Mod, left, right), size), size)
 
 
-def _moved(moment: Value, by: Value, node: type[exp.Binary]) -> Value:
+def _moved(start: Value, by: Value, node: type[exp.Binary]) -> Value:
     """A datetime some ticks later or earlier; null beyond the calendar."""
     micros = binary(exp.IntDiv, by.sql, number(10))
-    moved = binary(node, fn("epoch_us", moment.sql), micros)
+    moved = binary(node, fn("epoch_us", start.sql), micros)
     return Value(tried(moment(moved)), Kind.DATETIME, True)
 
 

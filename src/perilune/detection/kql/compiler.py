@@ -303,10 +303,12 @@ class Compiler:
         items += [
             (Column(name, Kind.STRING, False, hidden=True), text(source.name if name in ("Type", "$table") else ""))
             for name in (*SENTINEL_CONSTANTS, "Type", "$table")
-            if name not in names and source.filled
+            if name not in names
         ]
         columns = physical([one for one, _ in items])
         select = exp.select(*[aliased(sql, one.physical) for (_, sql), one in zip(items, columns, strict=True)])
+        if not source.filled:  # nothing was read for it, so nothing is registered under its name
+            return self.emit(select.where(false()), columns)
         return self.emit(select.from_(exp.to_identifier(source.name, quoted=True)), columns)
 
     # ── functions of the query ──────────────────────────────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 
 from sqlglot import exp
@@ -132,12 +133,15 @@ def to_long(value: Value, kind: Kind = Kind.LONG) -> Value:
 
 
 def _whole(written: str, kind: Kind) -> int | None:
-    try:
-        found = int(written.strip(), 16 if "x" in written.lower() else 10)
-    except ValueError:
+    if re.fullmatch(HEX_TEXT, written):
+        found = int(written.strip(), 16)
+        found -= (1 << 64) if found >= 1 << 63 else 0
+    elif re.fullmatch(WHOLE_TEXT, written) and len(written) < 100:
+        found = int(written)
+    else:
         return None
     bits = 31 if kind is Kind.INT else 63
-    return found if -(1 << bits) <= found < 1 << bits and "_" not in written else None
+    return found if -(1 << bits) <= found < 1 << bits else None
 
 
 def _long_of_text(sql: Sql, target: str) -> Sql:

@@ -1,4 +1,4 @@
-"""Expressions: precedence climbing over Kusto's operators, weakest first: or, and, equality and text, order, + -, * / %."""
+"""Expressions, by the strength of their operators: or, and, equality and text, order, + and -, * / and %."""
 
 from __future__ import annotations
 

@@ -184,7 +184,8 @@ def _legs(
         if tree.fuzzy and isinstance(expr, Name):
             return []
         raise
-    return [(expr.name if isinstance(expr, Name) else f"union_arg{place}", found)]
+    is_stored = isinstance(expr, Name) and expr.name not in names.bound
+    return [(expr.name if is_stored and isinstance(expr, Name) else f"union_arg{place}", found)]
 
 
 def stacked(
@@ -240,4 +241,3 @@ def _leg(
         items.append(convert(one.value(), kind).sql if one is not None and fits else null(kind))
     items += [column(leg.get(one.name, Span(0, 1, 1)).physical) for one in hidden]
     return exp.select(*[_as(sql.copy(), one.physical) for sql, one in zip(items, named, strict=True)]).from_(leg.sql)
-

@@ -49,7 +49,7 @@ _UNITS = {
     "millisecond": MILLISECOND, "microsecond": MICROSECOND, "tick": TICK,
 }  # fmt: skip
 _SHORT = re.compile(r"(-?\d+(?:\.\d+)?)\s*([a-z]*)", re.ASCII)
-_CLOCK = re.compile(r"(-?)(?:(\d+)[.:])?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?", re.ASCII)
+_CLOCK = re.compile(r"(-?)(?:(\d+)\.)?(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,7}))?)?", re.ASCII)
 _DATE = re.compile(
     r"(\d{4})-(\d{1,2})(?:-(\d{1,2}))?(?:[T ]+(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?)?"
     r"\s*(Z|GMT|UTC|[+-]\d{2}:?\d{2})?",
@@ -98,7 +98,7 @@ def parse_datetime(text: str) -> datetime | None:
         parts = [int(match[n] or (1 if n == 3 else 0)) for n in range(1, 7)]
         fraction = int((match[7] or "").ljust(6, "0")[:6] or 0)
         try:
-            found = datetime(*parts, fraction)  # type: ignore[arg-type]
+            found = datetime(*parts, fraction)  # type: ignore[arg-type, call-arg]
             return found - _offset(match[8])
         except (ValueError, OverflowError):
             return None

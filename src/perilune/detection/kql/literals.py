@@ -23,7 +23,9 @@ def typed(token: Token) -> Literal:
     value = _value(kind, text)
     if value is None:
         raise KqlError(
-            f"{text[:60]!r} is no {kind}", token.at, hint=f"to convert a value, use to{kind}(); see docs/reference/kql.md"
+            f"{text[:60]!r} is no {kind}",
+            token.at,
+            hint=f"to convert a value, use to{kind}(); see docs/reference/kql.md",
         )
     return Literal(kind, value, token.at)
 
@@ -104,9 +106,9 @@ def _plain(reading: Reading) -> Json:
         return _plain_typed(typed(reading.next()))
     if reading.is_mark("-", "+"):
         negative = reading.next().text == "-"
-        value = _plain(reading)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return -value if negative else value
+        signed = _plain(reading)
+        if isinstance(signed, int | float) and not isinstance(signed, bool):
+            return -signed if negative else signed
         raise KqlError("a sign stands before a number", token.at)
     if reading.is_word("true", "false", "null"):
         return {"true": True, "false": False, "null": None}[reading.next().text]
@@ -124,7 +126,7 @@ def _plain_typed(literal: Literal) -> Json:
     if literal.kind is Kind.DATETIME:
         return format_datetime(value)  # type: ignore[arg-type]
     if literal.kind is Kind.TIMESPAN:
-        return format_timespan(int(value))  # type: ignore[call-overload, no-any-return]
+        return format_timespan(int(value))  # type: ignore[call-overload]
     if isinstance(value, Decimal):
         return float(value)
     return value if isinstance(value, bool | int | float | str) else str(value)

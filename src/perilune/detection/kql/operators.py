@@ -194,8 +194,8 @@ class Operators:
         directions: list[str] = []
         while True:
             patterns.append(self._pattern())
-            word = self._r.is_word("asc", "desc", "granny-asc", "granny-desc")
-            directions.append(self._r.next().text if word else "")
+            word = self._r.is_word("asc", "desc", "granny")
+            directions.append(self._r.hyphenated() if word else "")
             if not self._r.skip_mark(","):
                 return ProjectNames("reorder", tuple(patterns), at, tuple(directions))
 
@@ -338,7 +338,7 @@ class Operators:
     def _table(self) -> Expr:
         """A table as an argument: a name (perhaps with *), a call, or a pipeline in parentheses."""
         token = self._r.now
-        if token.type is Type.NAME and self._r.ahead().text == "*" and self._r.touches() or self._r.is_mark("*"):
+        if (token.type is Type.NAME and self._r.ahead().text == "*" and self._r.touches()) or self._r.is_mark("*"):
             return Name(self._pattern().text, token.at)
         if self._r.is_mark("(") or token.type is Type.NAME or self._r.is_mark("["):
             return self._parser.expressions._postfix(self._parser.expressions._primary())

@@ -269,7 +269,11 @@ class Parser:
 
 
 def _is_expression(source: Source) -> bool:
-    return not isinstance(source, DataTable | Range | Print) and type(source).__name__ not in ("Union", "Search", "Find")
+    return not isinstance(source, DataTable | Range | Print) and type(source).__name__ not in (
+        "Union",
+        "Search",
+        "Find",
+    )
 
 
 __all__ = ["Name", "Parser", "Sub", "parse"]

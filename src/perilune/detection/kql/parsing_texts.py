@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ _TYPED = {
     Kind.REAL: r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?",
     Kind.BOOL: r"(?i:true|false|0|1)",
 }
+_GROUP = re.compile(r"((?:^|[^\\])(?:\\\\)*)\((?!\?)")
 _KV_OPTIONS = {"pair_delimiter": " ", "kv_delimiter": "=", "quote": "", "escape": "", "greedy": False}
 
 
@@ -57,7 +59,10 @@ def parse(compiler: Compiler, relation: Relation, tree: Parse, names: Names) -> 
 
 
 def pattern_of(tree: Parse) -> str:
-    """The parts as one pattern over the whole text. Columns take as little as they can, as Kusto documents it."""
+    """The parts as one pattern over the whole text.
+
+    Columns take as little as they can; those of `kind=regex` as much, unless its flags have U.
+    """
     if any(one.name and other.name and one.kind is other.kind is Kind.STRING
            for one, other in zip(tree.parts, tree.parts[1:], strict=False)):  # fmt: skip
         raise KqlError("two string columns need a text between them", tree.at)
@@ -66,17 +71,25 @@ def pattern_of(tree: Parse) -> str:
         if flag not in "Uims":
             raise KqlError(f"unknown flag {flag!r}; known are U, i, m and s", tree.at)
         flags += flag if flag in "im" else ""
-    inner = "".join(_part(part, tree.kind) for part in tree.parts)
+    greedy = tree.kind == "regex" and "U" not in tree.flags
+    inner = "".join(_part(part, tree.kind, greedy) for part in tree.parts)
     return f"(?{flags})^{inner}$"
 
 
-def _part(part: ParsePart, kind: str) -> str:
+def _part(part: ParsePart, kind: str, greedy: bool) -> str:
     if part.text is not None:
-        return f"(?:{part.text})" if kind == "regex" else escape(part.text)
+        return f"(?:{_without_groups(part.text)})" if kind == "regex" else escape(part.text)
     if part.name is None:
         return ".*?"
     typed = _TYPED.get(part.kind) if kind != "relaxed" else None
-    return rf"\s*({typed})\s*" if typed and kind == "simple" else f"({typed or '.*?'})"
+    if typed:
+        return rf"\s*({typed})\s*" if kind == "simple" else f"({typed})"
+    return "(.*)" if greedy else "(.*?)"
+
+
+def _without_groups(regex: str) -> str:
+    """Groups of a delimiter of its own must not be counted with the columns'."""
+    return _GROUP.sub(r"\1(?:", regex)
 
 
 def parse_kv(compiler: Compiler, relation: Relation, tree: ParseKv, names: Names) -> Relation:
@@ -84,7 +97,9 @@ def parse_kv(compiler: Compiler, relation: Relation, tree: ParseKv, names: Names
     options: dict[str, object] = dict(_KV_OPTIONS)
     for name, value in tree.options:
         if name == "regex":
-            raise KqlError("parse-kv with a regex is not supported", tree.at, hint="use parse or extract()", refused=True)
+            raise KqlError(
+                "parse-kv with a regex is not supported", tree.at, hint="use parse or extract()", refused=True
+            )
         if name not in options:
             raise KqlError(f"unknown option {name!r} of parse-kv", tree.at, hint=", ".join(options))
         options[name] = value

@@ -122,8 +122,8 @@ def _check_count(count: int, tree: Evaluate) -> None:
 def _narrow(compiler: Compiler, relation: Relation) -> Relation:
     """Every cell a row: the row's number, the column's name, the value as text."""
     parts = [exp.Tuple(expressions=[text(one.name), to_string(one.value()).sql]) for one in relation.shown]
-    numbered = exp.select("*", exp.Alias(this=exp.Sub(this=exp.Window(this=fn("row_number")),
-                          expression=exp.Literal.number(1)), alias=exp.to_identifier("narrow_row"))).from_(relation.sql)  # fmt: skip
+    place = exp.Sub(this=exp.Window(this=fn("row_number")), expression=exp.Literal.number(1))
+    numbered = exp.select("*", exp.Alias(this=place, alias=exp.to_identifier("narrow_row"))).from_(relation.sql)
     step = compiler.emit(numbered, relation.columns, relation)
     rows = exp.Array(expressions=[fn("row", *part.expressions) for part in parts])
     opened = exp.select(column("narrow_row"), exp.Alias(this=fn("unnest", rows), alias=exp.to_identifier("cell")))

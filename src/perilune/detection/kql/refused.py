@@ -31,21 +31,22 @@ HARMLESS_SETTINGS = frozenset((
     "notruncation", "truncationmaxsize", "truncationmaxrecords", "norequesttimeout", "servertimeout",
     "query_results_cache_max_age", "request_readonly", "materialized_view_shuffle", "maxmemoryconsumptionperiterator",
 ))  # fmt: skip
-REFUSED_PLUGINS: dict[str, str] = {
-    name: "analytics plugins"
-    for name in (
+REFUSED_PLUGINS: dict[str, str] = (
+    dict.fromkeys(
         "active_users_count activity_counts_metrics activity_engagement activity_metrics autocluster basket "
         "diffpatterns diffpatterns_text dcount_intersect funnel_sequence funnel_sequence_completion "
         "new_activity_metrics rolling_percentile rows_near schema_merge sequence_detect series_fit "
-        "session_count sliding_window_counts"
-    ).split()
-} | {
-    name: "code or requests outside of the query"
-    for name in (
+        "session_count sliding_window_counts".split(),
+        "analytics plugins",
+    )
+    | dict.fromkeys(
         "ai_chat_completion ai_embed_text ai_embeddings azure_digital_twins_query_request cosmosdb_sql_request "
-        "http_request http_request_post infer_storage_schema mysql_request postgresql_request python r sql_request"
-    ).split()
-} | {"ipv4_lookup": "join on a prefix", "ipv6_lookup": "join on a prefix", "preview": "split results"}
+        "http_request http_request_post infer_storage_schema mysql_request postgresql_request python r "
+        "sql_request".split(),
+        "code or requests outside of the query",
+    )
+    | {"ipv4_lookup": "join on a prefix", "ipv6_lookup": "join on a prefix", "preview": "split results"}
+)
 REFUSED_FUNCTIONS: dict[str, str] = {
     "FileProfile": "it asks Microsoft for a file's prevalence; locally there is nothing to ask",
     "DeviceFromIP": "it asks Microsoft's inventory",

@@ -128,6 +128,7 @@ def open_session(tables: Mapping[str, pa.Table], limits: Limits | None = None) -
         config["threads"] = str(limits.threads)
     connection = duckdb.connect(":memory:", config=config)
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET error_on_division_by_zero = false")
     connection.execute("SET lock_configuration = true")
     sources = dict(standard().sources)
     for name, data in tables.items():
@@ -139,10 +140,7 @@ def open_session(tables: Mapping[str, pa.Table], limits: Limits | None = None) -
 
 def _ready(data: pa.Table) -> pa.Table:
     """Times without their zone, which is UTC: the same buffers, and DuckDB needs no calendar to read them."""
-    fields = [
-        pa.field(f.name, pa.timestamp("us")) if pa.types.is_timestamp(f.type) else f  # type: ignore[union-attr]
-        for f in data.schema
-    ]
+    fields = [pa.field(f.name, pa.timestamp("us")) if pa.types.is_timestamp(f.type) else f for f in data.schema]
     return data.cast(pa.schema(fields)) if fields != list(data.schema) else data
 
 
@@ -212,7 +210,7 @@ def _register(connection: DuckDBPyConnection, name: str, udf: Udf) -> None:
 
 _ARROW = {
     "VARCHAR": pa.string(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_(),
-    "TIMESTAMP": pa.timestamp("us"), "DECIMAL(38, 17)": pa.decimal128(38, 17),
+    "TIMESTAMP": pa.timestamp("us"), "DECIMAL(38, 0)": pa.decimal128(38, 0),
 }  # fmt: skip
 
 

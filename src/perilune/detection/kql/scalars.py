@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlglot import exp
 
 from perilune.detection.kql import comparing, terms
+from perilune.detection.kql.aggregates import AGGREGATES
 from perilune.detection.kql.convert import coerce, convert, to_string
 from perilune.detection.kql.errors import KqlError, Span, nearest, unsupported
-from perilune.detection.kql.aggregates import AGGREGATES
 from perilune.detection.kql.functions import FUNCTIONS, Args
 from perilune.detection.kql.grouping import aggregate_value
 from perilune.detection.kql.kinds import Kind
@@ -32,6 +32,7 @@ from perilune.detection.kql.syntax import (
     Unary,
 )
 from perilune.detection.kql.values import (
+    Search,
     Sql,
     Value,
     bool_value,
@@ -84,8 +85,8 @@ class Scalars:
             case Listed():
                 return self._listed(expr, scope)
             case Between(of, low, high, negated, at):
-                values = [self.value(each, scope) for each in (of, low, high)]
-                return comparing.within(*values, at, negated=negated)
+                first, least, most = (self.value(each, scope) for each in (of, low, high))
+                return comparing.within(first, least, most, at, negated=negated)
             case Sub():
                 return self._compiler.scalar_of(expr.query, scope)
             case TypeOf(kind):
@@ -211,7 +212,7 @@ class Scalars:
         left = self._as_text(left)
         if isinstance(right.const, str):
             check_regex(right.const, at)
-            search = terms.Search(left.sql, right.const, cased=True)
+            search = Search(left.sql, right.const, cased=True)
             return Value(terms.matches(left.sql, right.const, cased=True), Kind.BOOL, False, search=search)
         right = coerce(right, Kind.STRING, at, "`matches regex`")
         return bool_value(coalesce(tried(fn("regexp_matches", left.sql, right.sql)),
@@ -328,7 +329,7 @@ class Scalars:
 
 def check_regex(pattern: str, at: Span) -> None:
     """Says at compile time what RE2 would say of a pattern while the query runs."""
-    import re2
+    import re2  # type: ignore[import-untyped]
 
     options = re2.Options()
     options.log_errors = False

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from perilune.detection.kql.convert import convert
 from perilune.detection.kql.errors import KqlError
 from perilune.detection.kql.functions.base import call
 from perilune.detection.kql.joining import stacked
 from perilune.detection.kql.kinds import Kind
 from perilune.detection.kql.relations import Column, Names, Relation, Scope
-from perilune.detection.kql.convert import convert
 from perilune.detection.kql.syntax import Binary, Call, Expr, Find, Item, Literal, Logic, Name, Search, Star
 from perilune.detection.kql.terms import escape
 from perilune.detection.kql.values import Value, cast, column, constant, fn, null, text

@@ -16,7 +16,20 @@ from perilune.detection.kql.naming import Namer, default_name
 from perilune.detection.kql.relations import Column, Names, Relation, Scope, physical
 from perilune.detection.kql.shaping import refuse_in_apply
 from perilune.detection.kql.syntax import MakeSeries, NestedLevel, TopNested
-from perilune.detection.kql.values import Sql, Value, binary, case, cast, coalesce, column, fn, joined, long, number, text
+from perilune.detection.kql.values import (
+    Sql,
+    Value,
+    binary,
+    case,
+    cast,
+    coalesce,
+    column,
+    fn,
+    joined,
+    long,
+    number,
+    text,
+)
 
 if TYPE_CHECKING:
     from perilune.detection.kql.compiler import Compiler
@@ -84,7 +97,7 @@ class _Series:
         self._start, self._width, self._count = start, width, count
 
     def gather(self, compiler: Compiler, summed: Relation) -> Relation:
-        keys = [one for one in summed.columns[: len(self._keys)]]
+        keys = list(summed.columns[: len(self._keys)])
         place = summed.columns[len(keys)]
         values = summed.columns[len(keys) + 1 :]
         bounded = case(
@@ -159,9 +172,10 @@ def _level(
                for sql, one in zip(items, columns, strict=True)]  # fmt: skip
     select = exp.select(*aliased).from_(_table(summed.sql, "s"))
     if above:
-        on = [exp.Not(this=exp.Paren(this=exp.Is(this=exp.NullSafeNEQ(
-            this=column(above.columns[2 * n].physical, "a"), expression=column(one.physical, "s")),
-            expression=exp.Boolean(this=True)))) for n, one in enumerate(parents)]  # fmt: skip
+        on: list[Sql] = [
+            exp.NullSafeEQ(this=column(above.columns[2 * n].physical, "a"), expression=column(one.physical, "s"))
+            for n, one in enumerate(parents)
+        ]
         select = select.join(_table(above.sql, "a"), on=joined(exp.And, on), join_type="INNER", copy=False)
     if level.count is not None:
         most = compiler.scalars.value(level.count, scope).const

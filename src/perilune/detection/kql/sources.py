@@ -69,7 +69,7 @@ def range_(compiler: Compiler, tree: Range, names: Names) -> Relation:
             raise KqlError("a range of times needs a timespan as its step", tree.step.at)
         value = Value(moment(_nth(first, binary(exp.IntDiv, step.sql, number(10)))), Kind.DATETIME)
         count = _count(first, last, binary(exp.IntDiv, step.sql, number(10)))
-    elif start.kind in WHOLE and step.kind in WHOLE or start.kind is Kind.TIMESPAN:
+    elif (start.kind in WHOLE and step.kind in WHOLE) or start.kind is Kind.TIMESPAN:
         value = Value(_nth(start.sql, step.sql), start.kind)
         count = _count(start.sql, stop.sql, step.sql)
     elif start.kind in NUMERIC:

@@ -37,7 +37,9 @@ from perilune.detection.kql.values import Sql, Value, case, cast, column, fn, nu
 if TYPE_CHECKING:
     from perilune.detection.kql.compiler import Compiler
 
-_IN_APPLY = (Where, Extend, Project, ProjectNames, Rename, Summarize, Distinct, SortBy, Top, Take, Count, Parse)
+_IN_APPLY = (
+    Where, Extend, Project, ProjectNames, Rename, Summarize, Distinct, SortBy, Top, Take, Count, Parse, MvExpand,
+)  # fmt: skip
 
 
 def mv_expand(compiler: Compiler, relation: Relation, tree: MvExpand, names: Names) -> Relation:
@@ -90,7 +92,8 @@ def _named(
     if index is not None:
         values.append((index, Value(cast(column("mv_index"), "BIGINT"), Kind.LONG, False)))
     done = with_columns(compiler, step, values)
-    kept = [one for one in done.columns if not (one.name.startswith("mv_") and one.hidden)]
+    helpers = {f"mv_{place}_item" for place in range(len(items))}
+    kept = [one for one in done.columns if not (one.hidden and one.name in helpers)]
     select = exp.select(*[column(one.physical) for one in kept]).from_(done.sql)
     return replace(compiler.emit(select, kept, done), sorted=relation.sorted)
 
@@ -147,5 +150,4 @@ def _beside(compiler: Compiler, source: Relation, applied: Relation, row: str) -
     select = exp.select(*[_as(sql, one.physical) for sql, one in zip(items, named, strict=True)]).from_(left)
     on = exp.EQ(this=column(row, "l"), expression=column(row, "r"))
     select = select.join(right, on=on, join_type="INNER", copy=False)
-    found = compiler.emit(select, named, source, applied)
-    return replace(found, partition=None)
+    return replace(compiler.emit(select, named, source, applied), partition=None)

@@ -92,7 +92,9 @@ def sign(args: Args) -> Value:
 def round_(args: Args) -> Value:
     """a number rounded, halves away from zero, perhaps to some decimals"""
     value = args.number(0)
-    sql = fn("round", cast(value.sql, "DOUBLE"), cast(args.sql(1, Kind.LONG), "INTEGER") if len(args) > 1 else number(0))
+    sql = fn(
+        "round", cast(value.sql, "DOUBLE"), cast(args.sql(1, Kind.LONG), "INTEGER") if len(args) > 1 else number(0)
+    )
     return Value(cast(sql, "DOUBLE"), Kind.REAL, value.nullable)
 
 
@@ -117,7 +119,7 @@ def binned(args: Args, value: Value, size: Value) -> Value:
     if isinstance(size.const, int | float) and size.const <= 0:
         raise KqlError(f"the size of {args.name}() must be more than 0", args.place(1))
     if value.kind is Kind.DATETIME and size.kind is Kind.TIMESPAN:
-        micros = exp.IntDiv(this=size.sql.copy(), expression=number(10))
+        micros: Sql = exp.IntDiv(this=size.sql.copy(), expression=number(10))
         if isinstance(size.const, int):
             if size.const < 10:
                 return value

@@ -28,7 +28,7 @@ _text_to_json("parse_csv", "kql_parse_csv", "one record of CSV, as an array")
 def parse_command_line(args: Args) -> Value:
     """a Windows command line's arguments, as an array"""
     if args.text(1).lower() != "windows":
-        raise args.error("parse_command_line() knows the parser type \"windows\" only")
+        raise args.error('parse_command_line() knows the parser type "windows" only')
     return call("kql_parse_command_line", to_string(args.value(0)).sql, kind=Kind.DYNAMIC)
 
 

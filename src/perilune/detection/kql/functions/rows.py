@@ -18,9 +18,7 @@ def _need_order(args: Args) -> None:
 def over(sql: Sql, *, partition: Sql | None = None, upto_here: bool = False) -> Sql:
     """A window over the rows as they stand."""
     frame = (
-        exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW")
-        if upto_here
-        else None
+        exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW") if upto_here else None
     )
     return exp.Window(this=sql, partition_by=[partition] if partition is not None else [], spec=frame)
 

@@ -177,7 +177,7 @@ def extract(args: Args) -> Value:
 
 
 def _groups(pattern: str) -> int:
-    import re2
+    import re2  # type: ignore[import-untyped]
 
     groups: int = re2.compile(pattern).groups
     return groups

@@ -56,7 +56,7 @@ UDFS: dict[str, Udf] = {
     "kql_parse_path": _udf(structured.parse_path, "VARCHAR"),
     "kql_parse_csv": _udf(structured.parse_csv, "VARCHAR"),
     "kql_parse_command_line": _udf(structured.parse_command_line, "VARCHAR"),
-    "kql_parse_version": _udf(structured.parse_version, "VARCHAR", "DECIMAL(38, 17)"),
+    "kql_parse_version": _udf(structured.parse_version, "VARCHAR", "DECIMAL(38, 0)"),
     "kql_parse_kv": _udf(structured.parse_kv, "VARCHAR VARCHAR"),
     "kql_parse_ipv4": _udf(addresses.parse_ipv4, "VARCHAR", "BIGINT"),
     "kql_ipv4_mask": _udf(addresses.ipv4_mask, "VARCHAR BIGINT", "BIGINT"),

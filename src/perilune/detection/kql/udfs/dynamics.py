@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from perilune.detection.kql.kinds import Json
 from perilune.detection.kql.values import dumps, loads
@@ -131,7 +132,7 @@ def array_split(array: Json, places: Json) -> Json:
     cuts = [n + len(array) if n < 0 else n for n in (places if isinstance(places, list) else [places])
             if isinstance(n, int)]  # fmt: skip
     ends = [0, *cuts, len(array)]
-    return [array[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [array[a:b] for a, b in pairwise(ends)]
 
 
 def array_sum(array: Json) -> float | None:
@@ -271,7 +272,7 @@ def _text(item: Json) -> str:
 def set_of(packed: str, limit: int) -> str:
     """make_set over dynamics: the items of arrays one by one."""
     values = loads(packed)
-    flat = [item for value in (values if isinstance(values, list) else [])
+    flat: list[Json] = [item for value in (values if isinstance(values, list) else [])
             for item in (value if isinstance(value, list) else [value]) if item is not None]  # fmt: skip
     return dumps(_distinct(flat)[:limit])
 

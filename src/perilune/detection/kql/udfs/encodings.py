@@ -57,13 +57,15 @@ def codepoints(text: str) -> str:
 
 
 def from_codepoints(packed: str) -> str | None:
-    found: list[str] = []
+    codes: list[object] = []
     arguments = loads(packed)
     for argument in arguments if isinstance(arguments, list) else []:
-        for code in argument if isinstance(argument, list) else [argument]:
-            if isinstance(code, int) and 0 <= code < 0x110000 and not 0xD800 <= code < 0xE000:
-                found.append(chr(code))
-    return "".join(found)
+        codes += argument if isinstance(argument, list) else [argument]
+    return "".join(chr(one) for one in codes if isinstance(one, int) and _is_character(one))
+
+
+def _is_character(code: int) -> bool:
+    return 0 <= code < 0x110000 and not 0xD800 <= code < 0xE000
 
 
 def translate(search: str, replacement: str, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import re2
+import re2  # type: ignore[import-untyped]
 
 from perilune.detection.kql.terms import PREDICATES, Predicate, pattern
 from perilune.detection.kql.values import dumps, loads

@@ -48,21 +48,19 @@ def parse_urlquery(text: str) -> str:
 
 def parse_path(text: str) -> str:
     """`C:\\temp\\a.tar.gz:stream`, `/tmp/x`, `\\\\host\\share\\f` and `scheme://host/path`."""
-    rest, stream = text, ""
-    scheme, found, behind = rest.partition("://")
-    scheme, rest = (scheme, behind) if found and scheme.isalnum() else ("", rest)
-    drive = re.match(r"([A-Za-z]):", rest) if not scheme else None
-    root = drive[1] if drive else ""
-    if not scheme and (at := rest.find(":", 2 if drive else 0)) >= 0 and "\\" not in rest[at:] and "/" not in rest[at:]:
+    scheme, found, behind = text.partition("://")
+    scheme, rest = (scheme, behind) if found and scheme.isalnum() else ("", text)
+    drive = re.match(r"([A-Za-z]:)", rest)
+    root, stream = drive[1] if drive else "", ""
+    at = rest.find(":", len(root))
+    if at >= 0 and "\\" not in rest[at:] and "/" not in rest[at:]:
         rest, stream = rest[:at], rest[at + 1 :]
-    if not root and rest.startswith("\\\\"):
-        root = rest[2:].split("\\", 1)[0]
     cut = max(rest.rfind("\\"), rest.rfind("/"))
     name = rest[cut + 1 :]
     dot = name.rfind(".")
     folder = rest[:cut] if cut >= 0 else ""
     return dumps({
-        "Scheme": scheme, "RootPath": f"{root}:" if drive else root, "DirectoryPath": folder,
+        "Scheme": scheme, "RootPath": root, "DirectoryPath": folder,
         "DirectoryName": re.split(r"[\\/]", folder)[-1], "Filename": name,
         "Extension": name[dot + 1 :] if dot >= 0 else "", "AlternateDataStreamName": stream,
     })  # fmt: skip
@@ -137,8 +135,7 @@ def parse_version(text: str) -> Decimal | None:
     if not 1 <= len(parts) <= 4 or not all(one.isascii() and one.isdecimal() and len(one) <= 8 for one in parts):
         return None
     padded = [*parts, *["0"] * (4 - len(parts))]
-    value = int("".join(part.rjust(8, "0") for part in padded))
-    return Decimal(value) if value < 10**20 else None
+    return Decimal("".join(part.rjust(8, "0") for part in padded))
 
 
 def parse_kv(text: str, packed: str) -> str | None:
