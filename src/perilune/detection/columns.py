@@ -188,6 +188,7 @@ class Columns:
 
     def __init__(self, table: Table) -> None:
         self._table = table
+        self._names = frozenset(table.data.column_names)
         self._found: dict[str, Column | None] = {}
 
     def __len__(self) -> int:
@@ -201,7 +202,7 @@ class Columns:
 
     def _made(self, name: str) -> Column | None:
         outer, _, inner = name.partition(".")
-        if not self._table.has(outer):
+        if outer not in self._names:
             return None
         data = self._table.data.column(outer)
         if not inner:

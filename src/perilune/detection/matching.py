@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import cast
 
 from perilune.detection import matcher
@@ -11,9 +11,12 @@ from perilune.detection.oracle import evidence, explain
 from perilune.detection.plan import Plan, join
 from perilune.detection.shape import Shape, shape
 from perilune.model.rules import Rule, RuleSet
-from perilune.model.tables import Table
+from perilune.model.tables import Table, concat
 
-__all__ = ["compiled", "evidence", "explain", "match"]
+__all__ = ["Gathering", "compiled", "evidence", "explain", "match"]
+
+ENOUGH = 50_000  # rows of one table at which a gathered batch is given on
+_KEPT = 4  # plans, of the rule sets used last
 
 
 def match(rules: RuleSet, table: Table) -> Iterator[tuple[Rule, int]]:
@@ -23,30 +26,45 @@ def match(rules: RuleSet, table: Table) -> Iterator[tuple[Rule, int]]:
         yield rules.rules[index], row
 
 
+class Gathering:
+    """Puts small batches of one table together, since a batch of ten rows takes nearly as long as one of a thousand."""
+
+    def __init__(self, enough: int = ENOUGH) -> None:
+        self._enough = enough
+        self._waiting: dict[str, list[Table]] = defaultdict(list)
+        self._rows: dict[str, int] = defaultdict(int)
+
+    def add(self, table: Table) -> Iterator[Table]:
+        """Takes a batch, and gives the batches of its table that are large enough by now."""
+        self._waiting[table.name].append(table)
+        self._rows[table.name] += len(table)
+        if self._rows[table.name] >= self._enough:
+            yield self._taken(table.name)
+
+    def rest(self) -> Iterator[Table]:
+        """The batches that are left."""
+        for name in sorted(name for name, waiting in self._waiting.items() if waiting):
+            yield self._taken(name)
+
+    def _taken(self, name: str) -> Table:
+        self._rows[name] = 0
+        return concat(self._waiting.pop(name))
+
+
+# By the rules' identity; the rules are kept with their plan, so that no other tuple can take their place.
+_plans: OrderedDict[int, tuple[tuple[Rule, ...], Plan]] = OrderedDict()
+
+
 def compiled(rules: tuple[Rule, ...]) -> Plan:
     """The plan of a set of rules; the last few are kept."""
-    return _joined(_Keyed(tuple(rule.digest for rule in rules), rules))
-
-
-class _Keyed:
-    """Rules as a cache's key: a rule's digest stands for its text, and so for its tree."""
-
-    __slots__ = ("digests", "rules")
-
-    def __init__(self, digests: tuple[str, ...], rules: tuple[Rule, ...]) -> None:
-        self.digests = digests
-        self.rules = rules
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Keyed) and self.digests == other.digests
-
-    def __hash__(self) -> int:
-        return hash(self.digests)
-
-
-@lru_cache(maxsize=4)
-def _joined(keyed: _Keyed) -> Plan:
-    return join([_shape(rule) for rule in keyed.rules])
+    found = _plans.get(id(rules))
+    if found is not None:
+        return found[1]
+    plan = join([_shape(rule) for rule in rules])
+    _plans[id(rules)] = (rules, plan)
+    while len(_plans) > _KEPT:
+        _plans.popitem(last=False)
+    return plan
 
 
 def _shape(rule: Rule) -> Shape:
