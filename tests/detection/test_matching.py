@@ -33,9 +33,8 @@ def test_no_table_of_a_rule_no_match() -> None:
 
 def test_gathering_gives_every_row_once_and_in_order() -> None:
     gathering = matching.Gathering(enough=5)
-    batches = [
-        table("DeviceProcessEvents" if n % 2 else "DeviceFileEvents", [{"XSourceRecord": n}] * n) for n in range(8)
-    ]
+    names = ("DeviceProcessEvents", "DeviceFileEvents")
+    batches = [table(names[n % 2], [{"XSourceRecord": n}] * n) for n in range(8)]
     given = [found for batch in batches for found in gathering.add(batch)]
     left = list(gathering.rest())
     assert all(len(found) >= 5 for found in given)

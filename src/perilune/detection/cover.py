@@ -115,7 +115,7 @@ def _of_text(test: Text, column: str) -> Cover | None:
     ]
     if not candidates:
         return None
-    best = min(candidates, key=lambda word: (_share(word), -len(word.text)))
+    best = candidates[0] if len(candidates) == 1 else min(candidates, key=lambda word: (_share(word), -len(word.text)))
     exact = not test.cased and len(candidates) == 1 and Wildcard.ONE not in test.parts and "*" not in column
     return _joined([best], exact=exact)
 

@@ -240,8 +240,8 @@ def _column(expr: Expr) -> str | None:
     """The one column that a tree is about, or None where there are several."""
     match expr:
         case And(of=parts) | Or(of=parts):
-            columns = {_column(part) for part in parts}
-            return columns.pop() if len(columns) == 1 else None
+            first = _column(parts[0]) if parts else None
+            return first if first is not None and all(_column(part) == first for part in parts[1:]) else None
         case Not(of=inner):
             return _column(inner)
         case SameRow() | Keyword():
