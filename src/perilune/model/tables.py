@@ -58,11 +58,23 @@ _NEW_PROCESS = (
 
 # Ours. X: where the record came from, and what Sigma or triage needs and Defender has no column for.
 _SOURCE = (
-    "XSourceFile XSourceRecord XSourceFormat XPlatform XProvider XChannel XEventId XUser XInitiatingProcessUser"
+    "XSourceFile XSourceRecord XSourceFormat XPlatform XProvider XChannel XEventId XUser XInitiatingProcessUser "
+    "XUtcOffset"
 )
 _OURS_PROCESS = (
     "XCurrentDirectory XArguments XThreadName XHashes XImphash XFileVersion XTerminalSession XLogonGuid "
     "XInitiatingProcessParentFolderPath XInitiatingProcessParentCommandLine XInitiatingProcessCurrentDirectory"
+)
+# What network sensors and web servers say of a connection. `LocalIP` is the side that asked, where neither is ours.
+_OURS_NETWORK = (
+    "XInitiated XLocalDeviceName XConnectionId XService XAction XRule XBytesOut XBytesIn XDuration "
+    "XHttpMethod XHttpHost XHttpUri XHttpUserAgent XHttpReferrer XHttpStatus XHttpUser XContentType "
+    "XQueryName XQueryType XQueryStatus XQueryResults "
+    "XTlsServerName XTlsVersion XTlsSubject XTlsIssuer XJa3 XSignature XSeverity"
+)
+_OURS_APP = (
+    "XApplication XLevel XMessage XChunkName XDynamicCode XDialect XClient XRequest XScriptFile XScriptLine "
+    "ProcessId RemoteIP RemotePort"
 )
 
 COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
@@ -71,10 +83,11 @@ COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
     | _columns(LONG, "ReportId FileSize ProcessId LogonId InitiatingProcessFileSize InitiatingProcessId "
                      "InitiatingProcessParentId InitiatingProcessLogonId InitiatingProcessSessionId "
                      "CreatedProcessSessionId RemotePort LocalPort RequestSourcePort "
-                     "XSourceRecord XEventId XTerminalSession XPartsSeen XPartsTotal")
+                     "XSourceRecord XEventId XTerminalSession XPartsSeen XPartsTotal XBytesOut XBytesIn "
+                     "XHttpStatus XScriptLine")
     | _columns(BOOL, "IsInitiatingProcessRemoteSession IsProcessRemoteSession IsAzureInfoProtectionApplied "
-                     "XInitiated XSigned")
-    | _columns(TEXTS, "XArguments")
+                     "XInitiated XSigned XDynamicCode")
+    | _columns(TEXTS, "XArguments XParts")
     | _columns(TEXT, "DeviceId DeviceName ActionType AppGuardContainerId AdditionalFields MachineGroup "
                      "FileName FolderPath SHA1 SHA256 MD5 "
                      "AccountDomain AccountName AccountSid AccountUpn AccountObjectId")
@@ -100,7 +113,14 @@ COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
                      "XInitiatingProcessParentFolderPath XInitiatingProcessParentCommandLine "
                      "XInitiatingProcessCurrentDirectory XSignature XSignatureStatus "
                      "XQueryName XQueryStatus XQueryResults XLocalDeviceName "
-                     "XScriptId XScriptText XScriptLanguage")
+                     "XScriptId XScriptText XScriptLanguage XUtcOffset")
+    | _columns(TEXT, "XConnectionId XService XAction XRule XDuration XHttpMethod XHttpHost XHttpUri "
+                     "XHttpUserAgent XHttpReferrer XHttpUser XContentType XQueryType XTlsServerName "
+                     "XTlsVersion XTlsSubject XTlsIssuer XJa3 XSeverity XApplication XLevel XMessage "
+                     "XChunkName XDialect XClient XRequest XScriptFile")
+    | _columns(TEXT, "OSPlatform OSVersion OSArchitecture SoftwareVendor SoftwareName SoftwareVersion "
+                     "EndOfSupportStatus EndOfSupportDate ProductCodeCpe XPreviousVersion XArchitecture "
+                     "XPackageManager")
 )  # fmt: skip
 
 
@@ -133,7 +153,7 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType({
                _EVENT, _FILE, _NEW_PROCESS, _ACCOUNT, _INITIATING, _OURS_PROCESS),
         _table("DeviceNetworkEvents", "a connection was made, accepted or refused",
                _EVENT, "RemoteIP RemotePort RemoteUrl LocalIP LocalPort Protocol LocalIPType RemoteIPType",
-               _INITIATING, "XInitiated XLocalDeviceName"),
+               _INITIATING, _OURS_NETWORK),
         _table("DeviceFileEvents", "a file was created, changed, renamed or deleted",
                _EVENT, _FILE, "FileOriginUrl FileOriginReferrerUrl FileOriginIP PreviousFolderPath "
                "PreviousFileName RequestProtocol RequestSourceIP RequestSourcePort RequestAccountName "
@@ -153,7 +173,15 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType({
                _INITIATING, "XQueryName XQueryStatus XQueryResults"),
         _table("XScriptEvents", "a script's text was logged, found or decoded",
                _EVENT, _FILE, _ACCOUNT, _INITIATING,
-               "XScriptId XScriptText XScriptLanguage XPartsSeen XPartsTotal"),
+               "XScriptId XScriptText XScriptLanguage XPartsSeen XPartsTotal XParts"),
+        _table("XAppLogEvents", "an entry of an application's own log, all its lines together",
+               _EVENT, _OURS_APP),
+        _table("XInventoryEvents", "a program or package was installed, changed or removed",
+               _EVENT, "SoftwareVendor SoftwareName SoftwareVersion XPreviousVersion XArchitecture "
+               "XPackageManager InitiatingProcessCommandLine AccountName"),
+        _table("DeviceTvmSoftwareInventory", "a program that is installed, as vulnerability management saw it",
+               "DeviceId DeviceName OSPlatform OSVersion OSArchitecture SoftwareVendor SoftwareName "
+               "SoftwareVersion EndOfSupportStatus EndOfSupportDate ProductCodeCpe Timestamp"),
         _table("XLogEvents", "a record of a known log that no other table describes; its fields are the JSON "
                "object in AdditionalFields",
                _EVENT),
