@@ -147,9 +147,10 @@ class _Peeler:
 
     def _code(self, number: int, command: Parsed, code: Code) -> None:
         if code.encoded:
-            made = self._chain(
-                number, code.start, code.end, encodings.decode_argument(code.text, self.budget), code.language
-            )
+            best, *others = encodings.decode_argument(code.text, self.budget)
+            made = self._chain(number, code.start, code.end, [best], code.language)
+            for other in others:
+                self._chain(number, code.start, code.end, [other], code.language)
         else:
             made = self.add("argument", number, code.start, code.end, code.text, code.language)
         if made is not None and made > number:

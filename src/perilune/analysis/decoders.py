@@ -85,6 +85,8 @@ def read(data: bytes) -> Read | None:
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or _is_utf16(data):
         order = "utf-16-be" if data[:2] == b"\xfe\xff" or _zeros(data, 0) > _zeros(data, 1) else "utf-16-le"
         text = data[: len(data) & ~1].decode(order, "replace").lstrip("\ufeff")
+        if len(data) % 2 and order == "utf-16-le" and 32 <= data[-1] < 127:
+            text += chr(data[-1])  # cut in the middle of its last character
         return _graded(text, order)
     try:
         text = data.decode("utf-8-sig")

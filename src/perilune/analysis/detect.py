@@ -135,7 +135,7 @@ def _by_syntax(head: str, default: str) -> str:
 
 
 def _first_word(text: str) -> str:
-    if text[:1] in "\"'" and (close := text.find(text[0], 1)) > 0:
+    if text[:1] in ('"', "'") and (close := text.find(text[0], 1)) > 0:
         return text[1:close]
     return re.split(r"[\s|;&<>()]", text[:300], maxsplit=1)[0]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from perilune.analysis import decoders
 from perilune.analysis.budget import Budget
@@ -287,24 +287,49 @@ def _cut(step: Step) -> Step:
 
 
 def decode_argument(text: str, budget: Budget) -> list[Step]:
-    """What an argument that is declared to be base64 of UTF-16 decodes to; a failed step where it is not."""
-    data = decoders.base64_bytes(text)
+    """The readings of an argument that is declared to be base64 of UTF-16, the best one first.
+
+    Damaged base64 shifts what follows by a byte, so that UTF-16 makes of it letters of far scripts. Then the bytes
+    without their zeros are a second reading, in which the undamaged part can be read whatever the shift.
+    """
+    clean = _UP_TO_FOREIGN.match(text)
+    damaged = clean is not None and clean.end() < len(text.rstrip())
+    data = decoders.base64_bytes(clean.group() if damaged and clean and clean.end() * 2 > len(text) else text)
     if not data:
         return [Step("base64", "", state=LayerState.FAILED, note="this is no base64")]
     if len(data) > budget.room():
         budget.say("the budget of decoded bytes was used up")
         data = data[: budget.room() & ~1]
     budget.bytes += len(data)
+    first = _utf16(data)
+    if damaged:
+        first = replace(
+            first, state=LayerState.PARTIAL, note=f"{first.note}; up to a character that base64 does not have"
+        )
+    if not _shifted(first.text):
+        return [first]
+    budget.bytes += len(data)
+    again = data.replace(b"\0", b"").decode("utf-8", "replace")
+    return [
+        replace(first, state=LayerState.PARTIAL),
+        Step("base64", again, state=LayerState.PARTIAL, note="bytes without zeros, because the UTF-16 is damaged"),
+    ]
+
+
+def _utf16(data: bytes) -> Step:
     read = decoders.read(data)
-    if read is None or read.encoding in ("utf-8", "latin-1"):
-        forced = data.decode("utf-16-le", "replace")
-        if read is None or (decoders.read(forced.encode("utf-8")) is not None and _latin(forced)):
-            state = LayerState.WHOLE if _latin(forced) and "\ufffd" not in forced else LayerState.PARTIAL
-            return [Step("base64", forced, state=state, note="utf-16-le")]
-        return [Step("base64", read.text, state=LayerState.PARTIAL, note=f"{read.encoding}, where UTF-16 was to be")]
-    return [Step("base64", read.text, note=read.encoding)]
+    if read is not None and read.encoding.startswith("utf-16"):
+        return Step("base64", read.text, note=read.encoding)
+    forced = data.decode("utf-16-le", "replace")
+    if read is None or _latin(forced):
+        whole = _latin(forced) and "\ufffd" not in forced and len(data) % 2 == 0
+        return Step("base64", forced, state=LayerState.WHOLE if whole else LayerState.PARTIAL, note="utf-16-le")
+    return Step("base64", read.text, state=LayerState.PARTIAL, note=f"{read.encoding}, where UTF-16 was to be")
 
 
-def total(found: Sequence[Found]) -> int:
-    """Characters decoded, for the budget."""
-    return sum(len(step.text) for one in found for step in one.steps)
+_UP_TO_FOREIGN = re.compile(r"[A-Za-z0-9+/=_\s-]*")
+_FAR = re.compile("[\ufffd\u0000-\u0008\u3000-\uffff]")
+
+
+def _shifted(text: str) -> bool:
+    return _FAR.search(text) is not None

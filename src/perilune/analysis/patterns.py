@@ -46,6 +46,8 @@ class Patterns:
 
     def search(self, text: str) -> Iterator[tuple[str, int, int]]:
         """The name and first place of every pattern that holds somewhere in the text."""
+        if not text.isascii():  # a lone surrogate cannot be searched; its stand-in is one character as well
+            text = text.encode("utf-8", "replace").decode("utf-8")
         lower = text.lower()
         worth = {self._always[number] for number in self._chooser.candidates(text)} if self._always else set()
         if self._scan is not None:
@@ -53,7 +55,7 @@ class Patterns:
                 worth.update(self._owners[index])
         if not worth:
             return
-        data = text.encode("utf-8", "surrogatepass") if not text.isascii() else text.encode("ascii")
+        data = text.encode("utf-8")
         for number in sorted(worth):
             found = self._compiled[number].search(data)
             if found is not None:
