@@ -222,9 +222,10 @@ class _Batch:
 
     def _met(self, test: Test, column: Column, codes: npt.NDArray[np.integer]) -> Mask:
         """Which of the codes meet the test; what the search found settles most of them."""
-        sought = self._plan.words_of.get(test.key)
-        if sought is not None and not column.is_known(test.key) and self._search.has(sought):
-            column.settle(test.key, self._search.of_any(sought.words, column.null), exact=test.exact)
+        if not column.is_known(test.key):
+            sought = self._plan.sought(test)
+            if sought is not None and self._search.has(sought):
+                column.settle(test.key, self._search.of_any(sought.words, column.null), exact=test.exact)
         return column.met_by(test.key, codes)
 
     def _all(self, nodes: Sequence[Node], rows: Rows) -> Mask:

@@ -6,7 +6,7 @@ Made once for a set of rules; a plan is never changed, so threads may share it.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,7 +67,7 @@ class TablePlan:
     branch_clauses  where each branch's clauses begin; the branches at the end have none
     readers         for each of the needles, the branches whose clauses look there
     guards          tests on dispatch columns that no word can settle, with the branches that need them
-    words_of        the ids of each test's words
+    ids             the id of each word
     shared          tests that more than one branch has
     """
 
@@ -83,7 +83,7 @@ class TablePlan:
     branch_clauses: Ids
     readers: tuple[Ids, ...]
     guards: tuple[tuple[Test, Ids], ...]
-    words_of: Mapping[str, Sought]
+    ids: Mapping[Word, int]
     shared: frozenset[str]
 
     @cached_property
@@ -91,6 +91,20 @@ class TablePlan:
         """The highest word of each clause: once it has been looked for, the clause is decided."""
         last: Ids = np.maximum.reduceat(self.clause_words, self.clause_starts)
         return last
+
+    def sought(self, test: Test) -> Sought | None:
+        """The words of a test; None where it has none, or not all of them are looked for."""
+        if test.key not in self._sought:
+            words = [self.ids.get(word) for word in test.words or ()]
+            ids = tuple(word for word in words if word is not None)
+            firsts = [each.first for each in self.needles]
+            among = frozenset(firsts[bisect_right(firsts, word) - 1] for word in ids)
+            self._sought[test.key] = Sought(ids, among) if ids and len(ids) == len(words) else None
+        return self._sought[test.key]
+
+    @cached_property
+    def _sought(self) -> dict[str, Sought | None]:
+        return {}
 
     @property
     def covered(self) -> int:
@@ -153,7 +167,7 @@ def _table_plan(pairs: list[tuple[int, Branch]]) -> TablePlan:
         branch_clauses=_ids(np.searchsorted(branch_of, np.arange(covered + 1))),
         readers=_readers(needles, in_clauses, branch_of),
         guards=_guards(branches),
-        words_of=_words_of({test.key: test for each in tests for test in each}.values(), words, needles),
+        ids=words,
         shared=frozenset(key for key, count in uses.items() if count > 1),
     )
 
@@ -169,16 +183,15 @@ def _ids(values: Iterable[int] | npt.NDArray[np.integer]) -> Ids:
 def _numbered(rare: Iterable[Word], found: Iterable[Word]) -> tuple[dict[Word, int], tuple[Needles, ...]]:
     """All words with their ids: the rare ones first, those of one column together, dispatch columns first."""
     rare = frozenset(rare)
-    groups: dict[tuple[bool, bool, bool, str], list[Word]] = {}
+    groups: dict[tuple[bool, str], list[Word]] = defaultdict(list)
     for word in found:
-        place = (word not in rare, word.column not in DISPATCH, is_wordy(word.column), word.column)
-        groups.setdefault(place, []).append(word)
+        groups[word not in rare, word.column].append(word)
     words: dict[Word, int] = {}
     needles = []
-    for place in sorted(groups):
+    for group in sorted(groups, key=lambda group: (group[0], group[1] not in DISPATCH, is_wordy(group[1]), group[1])):
         first = len(words)
-        needles.append(_needles(place[-1], first, groups[place]))
-        words.update((word, first + at) for at, word in enumerate(groups[place]))
+        needles.append(_needles(group[1], first, groups[group]))
+        words.update(zip(groups[group], range(first, first + len(groups[group])), strict=True))
     return words, tuple(needles)
 
 
@@ -206,16 +219,6 @@ def _guards(branches: tuple[Branch, ...]) -> tuple[tuple[Test, Ids], ...]:
             if isinstance(part, Test) and part.words is None and part.column in DISPATCH:
                 wanted.setdefault(part.key, (part, []))[1].append(at)
     return tuple((test, _ids(found)) for test, found in wanted.values())
-
-
-def _words_of(tests: Iterable[Test], words: Mapping[Word, int], needles: tuple[Needles, ...]) -> dict[str, Sought]:
-    firsts = [each.first for each in needles]
-    found = {}
-    for test in tests:
-        if test.words and all(word in words for word in test.words):
-            ids = tuple(words[word] for word in test.words)
-            found[test.key] = Sought(ids, frozenset(firsts[bisect_right(firsts, each) - 1] for each in ids))
-    return found
 
 
 def _tests(nodes: Iterable[Node]) -> Iterable[Test]:
