@@ -194,6 +194,8 @@ _AUDITD_EXECVE = _RECORD | {
     "cwd": "XCurrentDirectory",
     "pid": "ProcessId",
     "ppid": "InitiatingProcessId",
+    "ses": "LogonId",
+    "uid": "XUser AdditionalFields.uid",
 }
 
 # Their readers keep every other field of the record in AdditionalFields, under its own name.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from perilune.errors import RuleError
-from perilune.model.rules import And, Compare, Expr, Field, Null, Number, Or, Text
+from perilune.model.rules import And, Compare, Expr, Field, Not, Null, Number, Or, Text
 
 PLATFORMS = frozenset({"windows", "linux", "macos"})
 SYSMON = ("Microsoft-Windows-Sysmon", "Linux-Sysmon")
@@ -156,8 +156,18 @@ _OWN_TABLES: Mapping[str, Mapping[int, Source]] = {
     },
 }
 
+
+def _record(name: str, *values: str) -> Expr:
+    """The record's own field is one of the texts."""
+    field = Field(name, "AdditionalFields", name)
+    return Or(tuple(Text(field, (value,)) for value in values))
+
+
+# The EXECVE and SYSCALL records of a program's start are read as its row of DeviceProcessEvents, with the process
+# that it is; as records they would only be found a second time.
+_STARTED = And((_record("type", "SYSCALL"), _record("SYSCALL", "execve", "execveat"), _record("success", "yes")))
 _AUDITD = (
-    Source("XLogEvents", "log", (one_of("XProvider", "auditd"),)),
+    Source("XLogEvents", "log", (one_of("XProvider", "auditd"), Not(Or((_record("type", "EXECVE"), _STARTED))))),
     Source("DeviceProcessEvents", "auditd_execve", (one_of("XProvider", "auditd"),), optional=True),
 )
 _EVERYTHING = tuple(

@@ -74,6 +74,7 @@ _EXECVE: Mapping[str, frozenset[str]] = {
     "type": frozenset({"execve", "syscall"}),
     "SYSCALL": frozenset({"execve", "execveat"}),
     "syscall": frozenset({"execve", "execveat", "59", "322"}),
+    "success": frozenset({"yes"}),
 }
 
 # Sysmon says of each address whether it is IPv6; our tables have the address.
