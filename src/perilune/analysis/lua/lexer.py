@@ -18,10 +18,9 @@ KEYWORDS = frozenset(
 )
 
 # `++` and `*+` are possessive: no way back means linear time on every text.
-_TOKEN = re.compile(
-    r"""
+_PARTS = r"""
     [ \t\r\n\f\v]++
-  | (?P<comment>--(?!\[=*+\[)[^\n]*+)
+  | (?P<comment>--(?!\[=*+\[)[^\n]*+ {c_comments})
   | (?P<long>(?:--)?\[=*+\[)
   | (?P<name>[A-Za-z_\x80-\xff][A-Za-z0-9_\x80-\xff]*+)
   | (?P<string>"(?:[^"\\\n]++|\\(?:z\s*+|\r\n|.))*+"?+ | '(?:[^'\\\n]++|\\(?:z\s*+|\r\n|.))*+'?+)
@@ -30,8 +29,10 @@ _TOKEN = re.compile(
       | (?:\d[\d_]*+(?:\.(?!\.)[\d_]*+)?+|\.\d[\d_]*+)(?:[eE][+-]?\d++)?(?:[uUlL]{2,3}+|i\b)?)
   | (?P<op>\.\.\.|\.\.=|//=|<<=|>>=|\.\.|==|~=|!=|<=|>=|<<|>>|//|::|->|&&|\|\||\+=|-=|\*=|/=|%=|\^=|&=|\|=|\?\.|[-+*/%^\#&~|<>=(){}\[\];:,.!?@$])
   | (?P<bad>.)
-    """,
-    re.VERBOSE | re.DOTALL,
+"""
+_TOKEN = re.compile(_PARTS.replace("{c_comments}", ""), re.VERBOSE | re.DOTALL)
+_TOKEN_GLUA = re.compile(
+    _PARTS.replace("{c_comments}", r"| //[^\n]*+ | /\*(?:[^*]++|\*(?!/))*+(?:\*/)?+"), re.VERBOSE | re.DOTALL
 )
 
 
@@ -60,13 +61,14 @@ class Tokens:
         return self.text[self.starts[at] : self.ends[at]] if 0 <= at < len(self.kinds) else ""
 
 
-def lex(text: str, start: int = 0) -> Tokens:
-    """Every token of the text; `start` skips a head that is no Lua, such as a `#!` line."""
+def lex(text: str, *, c_comments: bool = False) -> Tokens:
+    """Every token of the text. `c_comments`: `//` and `/* */` are comments, as Garry's Mod has it."""
     found = Tokens(text)
-    position = _after_shebang(text) if start == 0 else start
+    position = _after_shebang(text)
+    pattern = _TOKEN_GLUA if c_comments else _TOKEN
     closers: dict[str, int] = {}  # where the next `]==]` of a level is, or -1: asked once, not once per opening
     while position < len(text):
-        position = _run(text, position, found, closers)
+        position = _run(pattern, text, position, found, closers)
     return found
 
 
@@ -78,10 +80,10 @@ def _after_shebang(text: str) -> int:
     return start
 
 
-def _run(text: str, position: int, found: Tokens, closers: dict[str, int]) -> int:
+def _run(pattern: re.Pattern[str], text: str, position: int, found: Tokens, closers: dict[str, int]) -> int:
     """Tokens up to the next long bracket and that; gives where to go on."""
     kind, start, end = found.kinds.append, found.starts.append, found.ends.append
-    for match in _TOKEN.finditer(text, position):
+    for match in pattern.finditer(text, position):
         group = match.lastgroup
         if group is None:
             continue
