@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from perilune.detection import matching, sigma
+from concurrent.futures import ThreadPoolExecutor
+
+from perilune.detection import matcher, matching, sigma
+from perilune.detection.plan import join
+from perilune.detection.shape import shape
 from perilune.model.rules import RuleSet
-from tests.detection.engines import table
+from perilune.model.tables import Table
+from tests.detection.engines import cases, table
 from tests.detection.test_sigma import HIT, RULE
 
 RULES = RuleSet((*sigma.parse(RULE, "a.yml").rules, *sigma.parse(RULE.replace(" -e ", "exit"), "b.yml").rules))
@@ -23,6 +28,20 @@ def test_a_plan_is_made_once_for_a_set_of_rules() -> None:
     assert matching.compiled(RULES.rules) is matching.compiled(RULES.rules)
     others = [matching.compiled((*RULES.rules, rule)) for rule in RULES.rules * 4]
     assert len(set(map(id, others))) == len(others)
+
+
+def test_threads_may_share_a_plan() -> None:
+    every = [case for case in cases() if case.refused is None]
+    plan = join([shape(rule) for case in every for rule in case.rules.rules])
+    batches = [table(case.table, (*case.hits, *case.misses)) for case in every] * 4
+
+    def hits(batch: Table) -> list[tuple[int, int]]:
+        rules, rows = matcher.match(plan, batch)
+        return list(zip(rules.tolist(), rows.tolist(), strict=True))
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(hits, batches))
+    assert together == [hits(batch) for batch in batches]
 
 
 def test_no_table_of_a_rule_no_match() -> None:
