@@ -26,7 +26,7 @@ _NAMES = re.compile(
       os\.(?:system|popen\d?|execute|exec[lv]p?e?|spawn[lv]p?e?|startfile) | io\.popen | popen\d? | pty\.spawn
     | subprocess\.(?:run|call|check_call|check_output|popen|getoutput|getstatusoutput)
     | (?:child_process\.)?(?:exec|execsync|execfile|execfilesync|spawn|spawnsync) | shell_exec | passthru | proc_open | system
-    | process\.start | start-process | saps | shellexecute | shellexec | shell | runwait | run | spawn | term | ansi-term
+    | process\.start | start-process | saps | shellexecute | shellexec | (?<!\.)shell | runwait | run | spawn | term | ansi-term
     | (?:async-)?shell-command(?:-to-string)? | start-process-shell-command | call-process | do\ shell\ script
     | processbuilder | getruntime\(\)\.exec | deno\.command | bun\.spawn(?:sync)? | kernel\.exec | open3\.\w+ | iex
     | invoke-expression | vim\.fn\.system | nvim_command | ngx\.pipe\.spawn | program | create | winexec | executeshellcommand )
@@ -38,6 +38,7 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _BACKTICKS = re.compile(r"(?:%x|\bqx)(?:\{(?P<a>[^{}]*)\}|\((?P<b>[^()]*)\)|\[(?P<c>[^\[\]]*)\])")
+_NOT_IN_PYTHON = frozenset(("exec", "run", "program", "create", "shell", "start", "term", "iex"))
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r"}
 _HINT = re.compile(
@@ -47,7 +48,7 @@ _HINT = re.compile(
 
 def find(text: str, language: str) -> list[Call]:
     """The calls in a text, in their order; arguments that are no literals end a command."""
-    found: list[Call] = list(_embedded(text, language))[:MAX_CALLS]
+    found: list[Call] = [*_embedded(text, language), *_code(text, language)][:MAX_CALLS]
     if not _HINT.search(text):
         return found
     for call in _all(text, language):
@@ -61,6 +62,8 @@ def _all(text: str, language: str) -> Iterator[Call]:
     for match in _NAMES.finditer(text):
         literal = match.group("literal")
         gap = match.group("gap")
+        if language == "python" and "." not in match.group("name") and match.group("name").lower() in _NOT_IN_PYTHON:
+            continue
         if not gap.strip() and not _may_stand_bare(match.group("name"), language):
             continue
         words = [_value(literal, language)]
@@ -103,6 +106,26 @@ def _embedded(text: str, language: str) -> Iterator[Call]:
             for match in pattern.finditer(text):
                 group = "code" if match.group("code") else "read"
                 yield Call(of, match.group(group), match.start(group), match.end(group), inner)
+
+
+_CODE = re.compile(
+    r"""(?ix)(?<![\w$.])(?P<name>eval|exec|execute(?:global)?|load(?:string)?|runstring|instance_eval|new\s+function|(?:window|global|globalthis)\.eval)
+    \s*\(?\s*(?P<literal>'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.|"")*+"|`[^`]*`|\[\[[^\]]*\]\])"""
+)
+_RUNS_CODE = {
+    "python": ("eval", "exec"), "javascript": ("eval", "new function", "window.eval", "global.eval", "globalthis.eval"),
+    "lua": ("load", "loadstring", "runstring"), "php": ("eval",), "perl": ("eval",), "ruby": ("eval", "instance_eval"),
+    "vbscript": ("execute", "executeglobal", "eval"), "html": ("execute", "eval"),
+}  # fmt: skip
+
+
+def _code(text: str, language: str) -> Iterator[Call]:
+    """Literals that the language itself runs as code: `eval('…')`, `load("…")`."""
+    names = _RUNS_CODE.get(language, ())
+    for match in _CODE.finditer(text) if names else ():
+        value = _value(match.group("literal"), language)
+        if " ".join(match.group("name").lower().split()) in names and len(value) > 1:
+            yield Call(match.group("name"), value, match.start("literal"), match.end("literal"), language)
 
 
 def _may_stand_bare(name: str, language: str) -> bool:

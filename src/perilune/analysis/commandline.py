@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from perilune.analysis import posix, powershell, windows, wrappers
 from perilune.analysis.detect import language_of
-from perilune.analysis.interpreters import Interpreter, Takes, base_name, code_of, find
+from perilune.analysis.interpreters import Given, Interpreter, Takes, base_name, code_of, find
 from perilune.analysis.words import Segment, Word
 
 MAX_COMMANDS = 400  # of one text
@@ -60,7 +60,7 @@ def parse(text: str, language: str, original: str = "") -> list[Parsed]:
 
 
 _RESERVED = frozenset(
-    "if then elif else fi while until do done for case esac select function in ! { } [[ ]] time coproc".split()
+    "if then elif else fi while until do done for case esac select function in ! { } [[ ]] coproc".split()
 )
 _CMD_RESERVED = frozenset("if else do for in not exist defined errorlevel ( ) @ @echo".split())
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*(\[[^\]]*\])?\+?=")
@@ -158,6 +158,8 @@ class _Builder:
         if given is not None and given.first < len(arguments):
             taken = arguments[given.first : given.last]
             text = self._taken_text(row, taken, given.takes, given.cut)
+            if given.takes is Takes.NEXT and row.name in _SEVERAL:
+                taken, text = _all_of_flag(arguments, given, taken, text)
             if text and text != "-":
                 encoded = given.takes is Takes.BASE64
                 found.code = Code(text, taken[0].start, taken[-1].end, row.language, encoded)
@@ -266,6 +268,20 @@ def _assigned(words: list[Word], at: int) -> int:
                 return place + 1
         return len(words) if not words[at].text.endswith("=") else at + 1
     return at
+
+
+# Programs that take the code of several flags as lines of one text.
+_SEVERAL = frozenset(("network-cli", "osascript", "editor", "perl", "ruby", "lua", "rpm", "awk"))
+
+
+def _all_of_flag(arguments: Sequence[Word], given: Given, taken: Sequence[Word], text: str) -> tuple[list[Word], str]:
+    """The code of a flag and of its repetitions: `osascript -e A -e B`."""
+    found, lines = list(taken), [text]
+    for at in range(given.last, len(arguments) - 1):
+        if given.flag and arguments[at].text == given.flag:
+            found.append(arguments[at + 1])
+            lines.append(arguments[at + 1].text)
+    return found, "\n".join(lines)
 
 
 def _outer_quotes(raw: str) -> str:

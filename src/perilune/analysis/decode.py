@@ -43,6 +43,7 @@ class _Peeler:
     parsed: dict[int, list[Parsed]] = field(default_factory=dict)
     codes: dict[int, int] = field(default_factory=dict)  # id of a Parsed -> the layer of its code
     children: dict[int, list[int]] = field(default_factory=dict)
+    fed: dict[int, int] = field(default_factory=dict)  # a pipeline's layer -> id of the Parsed that gets it
     seen: dict[tuple[str, str], int] = field(default_factory=dict)
     queue: deque[int] = field(default_factory=deque)
 
@@ -203,6 +204,7 @@ class _Peeler:
         last = self.last.get(number, number)
         owned = set(self.codes.values())
         free = [child for child in self.children.get(last, []) if child not in owned]
+        self._feed(last, free)
         commands = [self._command(one, last, free, inside) for one in self.parsed.get(last, [])]
         for child in free:
             commands += self._by(self.commands_of(child, inside), self.layers[child])
@@ -215,13 +217,20 @@ class _Peeler:
             inner += self.commands_of(code, inside)
         for child in list(free):
             decoded = self.layers[child]
-            fed = decoded.note == "pipeline" and one.by == "|" and one.end == decoded.end
-            if fed or (one.start <= decoded.start and decoded.end <= one.end):
+            if self.fed.get(child) == id(one) or (one.start <= decoded.start and decoded.end <= one.end):
                 free.remove(child)
                 inner += self._by(self.commands_of(child, inside), decoded)
         row = one.row.name if one.row else ""
         return Command(layer, one.start, min(one.end, len(self.layers[layer].text)), one.image, row, one.technique,
                        one.arguments, one.by, code, tuple(inner))  # fmt: skip
+
+    def _feed(self, layer: int, free: list[int]) -> None:
+        """Finds for each evaluated pipeline the command at its end, which gets what comes out."""
+        for child in free:
+            made = self.layers[child]
+            if made.note == "pipeline":
+                ends = [one for one in self.parsed.get(layer, []) if one.by == "|" and made.start <= one.start < made.end]
+                self.fed[child] = id(max(ends, key=lambda one: one.start)) if ends else 0
 
     def _by(self, commands: Iterable[Command], layer: Layer) -> list[Command]:
         """Commands won from a layer say so, rather than `given`."""
@@ -233,12 +242,13 @@ class _Peeler:
         ]  # fmt: skip
 
 
+_CODE = frozenset(("powershell", "python", "javascript", "lua", "perl", "ruby", "php", "vbscript"))
 _WINDOWS = frozenset(("powershell", "vbscript", "autohotkey", "autoit", "html"))
 
 
 def _inherited(language: str, text: str) -> str:
-    """The language of decoded text that nothing else tells: code decoded inside PowerShell is mostly PowerShell."""
-    return "powershell" if language == "powershell" and ("$" in text or "(" in text) else ""
+    """The language of decoded text that nothing else tells: code decoded inside code is mostly in the same language."""
+    return language if language in _CODE and any(mark in text for mark in "$(=") else ""
 
 
 def _flat(commands: Sequence[Parsed]) -> list[Parsed]:

@@ -81,7 +81,8 @@ def _language_of(head: str, default: str) -> str:
         if found:
             return found
     first = _first_word(stripped)
-    if stripped and (by_program := _by_program(first, head)):
+    called = stripped[len(first) :].lstrip()[:1] in ("(", "=")  # `print(1)`, `path = x`: no command line
+    if first and not called and (by_program := _by_program(first, head)):
         return by_program
     return _by_syntax(head, default)
 
@@ -115,7 +116,8 @@ _CMDLET_PIPE = re.compile(
 
 
 def _piped_cmdlets(head: str) -> bool:
-    return "|" in head and _CMDLET_PIPE.search(head) is not None
+    """Whether a pipe outside of quotes leads to a cmdlet."""
+    return "|" in head and _CMDLET_PIPE.search(re.sub(r'"[^"]*"?', "", head)) is not None
 
 
 def stripped_words(head: str) -> list[str]:

@@ -128,15 +128,24 @@ def follow(
     *,
     doubled: bool,
 ) -> str:
-    """Every literal that `tail` matches right behind, replaced with it by a literal of the changed value."""
+    """Every literal that `tail` matches right behind, replaced with it by a literal of the changed value.
+
+    A closing parenthesis that the tail took goes with the opening one before the literal, or stays where it was.
+    """
     edits = []
     for literal in literals(text, doubled=doubled):
         found = tail.match(text, literal.end)
-        if found is None:
+        value = change(literal, found) if found else None
+        if found is None or value is None:
             continue
-        value = change(literal, found)
-        if value is not None:
-            edits.append(Edit(literal.start, found.end(), quoted(value, doubled=doubled, like=literal.quote)))
+        start, end = literal.start, found.end()
+        surplus = text.count(")", literal.end, end) - text.count("(", literal.end, end)
+        opened = text.rfind("(", max(0, start - 3), start)
+        if surplus > 0 and opened >= 0 and not text[opened + 1 : start].strip():
+            start = opened
+        elif surplus > 0:
+            end = text.rfind(")", literal.end, end)
+        edits.append(Edit(start, end, quoted(value, doubled=doubled, like=literal.quote)))
     return apply(text, edits)
 
 
@@ -154,6 +163,6 @@ def without_parentheses(text: str, *, doubled: bool) -> str:
         if opened < 0 or text[opened] != "(" or not _OPEN.match(text, opened):
             continue
         closed = _CLOSE.match(text, literal.end)
-        if closed:
+        if closed and (doubled or text[closed.end() : closed.end() + 1] not in (":", "[", "(")):
             edits.append(Edit(opened, closed.end(), text[literal.start : literal.end]))
     return apply(text, edits)

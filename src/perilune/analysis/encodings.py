@@ -294,8 +294,8 @@ def decode_argument(text: str, budget: Budget) -> list[Step]:
     """
     clean = _UP_TO_FOREIGN.match(text)
     damaged = clean is not None and clean.end() < len(text.rstrip())
-    data = decoders.base64_bytes(clean.group() if damaged and clean and clean.end() * 2 > len(text) else text)
-    if not data:
+    data = decoders.base64_bytes(clean.group() if clean else text)
+    if not data or (clean and clean.end() * 2 < len(text)):
         return [Step("base64", "", state=LayerState.FAILED, note="this is no base64")]
     if len(data) > budget.room():
         budget.say("the budget of decoded bytes was used up")

@@ -232,6 +232,14 @@ BY_NAME = {one.name: one for one in INTERPRETERS}
 _NAMES = re.compile("|".join(f"(?P<i{n}>{one.names})" for n, one in enumerate(INTERPRETERS)))
 _ORIGINALS = {name: one for one in INTERPRETERS for name in one.originals}
 _BASENAME = re.compile(r"[^\\/]*$")
+_VARIABLES = {
+    "%comspec%": "cmd",
+    "!comspec!": "cmd",
+    "$env:comspec": "cmd",
+    "$shell": "sh",
+    "${shell}": "sh",
+    "$bash": "bash",
+}
 _SUFFIX = re.compile(r"\.(exe|com|bat|cmd|bin)$")
 
 
@@ -240,6 +248,7 @@ def base_name(image: str) -> str:
     """The program's name as it is compared: no folder, no `.exe`, lower-case."""
     found = _BASENAME.search(image.strip().strip("\"'").rstrip("\\/"))
     name = (found.group() if found else image).lower().rstrip(". ")
+    name = _VARIABLES.get(name, name)
     return _SUFFIX.sub("", name)
 
 

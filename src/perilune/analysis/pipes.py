@@ -46,7 +46,8 @@ def _pipeline(stages: Sequence[Segment]) -> Evaluated | None:
     words = _words(first)
     data = _source(words, first)
     rest = stages[1:]
-    if data is None and first.here is not None and words:
+    row = find(words[0].text) if words else None
+    if data is None and first.here is not None and words and (row is None or not row.language):
         data, rest = first.here.text.encode("utf-8", "replace"), stages
     if data is None:
         return None
@@ -72,12 +73,12 @@ def _pipeline(stages: Sequence[Segment]) -> Evaluated | None:
 
 
 def _done(data: bytes, kinds: list[str], first: Segment, last: Segment | None, language: str) -> Evaluated | None:
-    if not kinds:
+    if not kinds and not language:
         return None
     end = (last or first).end
     if first.here is not None:
         end = max(end, first.here.end)
-    return Evaluated(data, tuple(kinds), first.start, end, language)
+    return Evaluated(data, tuple(kinds) or ("pipeline",), first.start, end, language)
 
 
 def _words(segment: Segment) -> list[Word]:

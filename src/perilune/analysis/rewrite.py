@@ -66,6 +66,7 @@ REWRITINGS: tuple[Rewriting, ...] = (
     Rewriting("join", _PS, ("join",), ps.join),
     Rewriting("reversal", _PS, ("[-1", "reverse", "righttoleft"), ps.reversal),
     Rewriting("reversal", _CODE, ("reverse", "[::-1]", "strrev"), code.reversal),
+    Rewriting("member", frozenset(("lua", "javascript")), ("['", '["'), code.member),
     Rewriting("rot13", _CODE | _PS, ("rot13", "rot_13"), code.rot13),
     Rewriting("invocation", _PS, ("&", "."), ps.invocation),
     Rewriting("url", _ALL, ("%",), code.url),

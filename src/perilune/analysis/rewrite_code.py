@@ -109,7 +109,7 @@ def concatenation(text: str) -> str:
 
 _ASSIGN = re.compile(r"(?:^|(?<=[;\s{(]))(?:local\s+|var\s+|let\s+|const\s+|my\s+|dim\s+|set\s+)?(?P<name>[$@]?[A-Za-z_]\w{0,60})\s*=\s*(?=['\"])", re.MULTILINE)  # fmt: skip
 _SET = r"(?<![\w$.\"'])"
-_AFTER = re.compile(r"\s*(?:[;,:)}]|--|#|//|\r?\n|\Z|local\b|[A-Za-z_]\w*\s*(?:=|\())")
+_AFTER = re.compile(r"\s*(?:[;,:)}]|--|#|//|\r?\n|\Z|local\b|[A-Za-z_][\w.:]*\s*(?:=|\())")
 
 
 def variables(text: str) -> str:
@@ -155,6 +155,14 @@ def _inside(text: str) -> Callable[[int], bool]:
         return current is not None and current[0] <= at
 
     return inside
+
+
+_MEMBER = re.compile(r"(?<=[\w\])])\[\s*(['\"])([A-Za-z_]\w{0,60})\1\s*\]")
+
+
+def member(text: str) -> str:
+    """`os['execute']` as `os.execute`."""
+    return _MEMBER.sub(r".\2", text)
 
 
 _STR = r"(?:'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\")"
@@ -208,16 +216,7 @@ _CALL_REVERSED = re.compile(
 
 def reversal(text: str) -> str:
     """`"cba"[::-1]`, `.split('').reverse().join('')`, `("cba"):reverse()`, `StrReverse("cba")`, `strrev('cba')`."""
-    edits = []
-    for literal in literals(text, doubled=False):
-        found = _TAIL_REVERSED.match(text, literal.end)
-        if found is None:
-            continue
-        start = literal.start
-        if text[literal.end : found.end()].lstrip().startswith(")") and text[start - 1 : start] == "(":
-            start -= 1
-        edits.append(Edit(start, found.end(), quoted(_plain(literal.value)[::-1], doubled=False, like=literal.quote)))
-    text = apply(text, edits)
+    text = follow(text, _TAIL_REVERSED, lambda literal, _: _plain(literal.value)[::-1], doubled=False)
     return _CALL_REVERSED.sub(_call_reversed, text)
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from perilune.analysis import decoders
 from perilune.analysis.edits import Edit, Literal, apply, follow, joined, literals, quoted, without_parentheses
@@ -56,8 +57,11 @@ def _one_char(found: re.Match[str]) -> str:
 
 
 def _mapped(found: re.Match[str]) -> str:
-    numbers = _integers(found.group("numbers"))
-    return _literal(_xored(numbers, found.group("block"))) or found.group()
+    value = _literal(_xored(_integers(found.group("numbers")), found.group("block")))
+    if value is None:
+        return found.group()
+    around = found.group().replace(found.group("block"), "")
+    return value + ")" * max(0, around.count(")") - around.count("("))
 
 
 def _decoded_codes(value: str, found: re.Match[str]) -> str | None:
@@ -116,23 +120,8 @@ def format_operator(text: str) -> str:
     return _unwrapped(text, _FORMAT, change)
 
 
-def _unwrapped(text: str, tail: re.Pattern[str], change: object) -> str:
-    """As `follow`, and an opening parenthesis goes with a closing one that the tail took."""
-    edits = []
-    for literal in literals(text, doubled=True):
-        found = tail.match(text, literal.end)
-        value = change(literal, found) if found else None  # type: ignore[operator]
-        if found is None or value is None:
-            continue
-        start, end = literal.start, found.end()
-        opened = text.rfind("(", max(0, start - 3), start)
-        surplus = text.count(")", literal.end, end) - text.count("(", literal.end, end)
-        if surplus > 0 and opened >= 0 and not text[opened + 1 : start].strip():
-            start = opened
-        elif surplus > 0:
-            end = text.rfind(")", literal.end, end)
-        edits.append(Edit(start, end, quoted(value, doubled=True, like=literal.quote)))
-    return apply(text, edits)
+def _unwrapped(text: str, tail: re.Pattern[str], change: Callable[[Literal, re.Match[str]], str | None]) -> str:
+    return follow(text, tail, change, doubled=True)
 
 
 _REPLACE = re.compile(

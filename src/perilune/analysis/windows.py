@@ -85,7 +85,7 @@ def split(text: str, start: int = 0, end: int | None = None, *, shell: bool = Tr
             if len(piece) == 2 and piece[1] not in "\r\n":
                 line.take(piece[1], here)
         elif shell and kind == "op":
-            if piece == "&" and _in_url(text, here, line):
+            if piece == "&" and (_in_url(text, here, line) or _in_call(text, here, line)):
                 line.take(piece, here)
             else:
                 line.close_segment(here, piece)
@@ -141,6 +141,14 @@ def _slashes(text: str, piece: str, here: int, at: int, end: int, line: _Line) -
         return at
     line.take(piece, here)
     return at
+
+
+def _in_call(text: str, at: int, line: _Line) -> bool:
+    """Whether an `&` joins strings inside an open parenthesis of the same word: `vbscript:Execute(Chr(97)&Chr(98))`."""
+    if line.start < 0 or text[at + 1 : at + 2] in (" ", ""):
+        return False
+    word = text[max(line.start, at - 2000) : at]
+    return word.count("(") > word.count(")")
 
 
 def _in_url(text: str, at: int, line: _Line) -> bool:

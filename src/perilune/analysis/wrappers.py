@@ -144,6 +144,8 @@ WRAPPERS: Mapping[str, Wrapper] = {
     "scriptrunner": Wrapper(Form.TEXT, flags=_set("-appvscript"), language="cmd"),
     "wsl": Wrapper(Form.WORDS, _set("-d --distribution -u --user --cd")),
     "ubuntu": Wrapper(Form.WORDS, words=_set("run -c")),
+    "start-process": Wrapper(Form.JOINED, language="cmd"),
+    "saps": Wrapper(Form.JOINED, language="cmd"),
     "waitfor": Wrapper(Form.WORDS, after=1),
     "explorer": Wrapper(Form.WORDS),
     "hh": Wrapper(Form.WORDS),
@@ -160,6 +162,8 @@ def started(name: str, arguments: Sequence[Word]) -> Started | None:
         return None
     if name == "wmic":
         return _wmic(arguments)
+    if name in ("start-process", "saps"):
+        return _start_process(arguments)
     if wrapper.flags and (found := _flagged(wrapper, arguments)) is not None:
         return found
     if wrapper.flags and name != "flock":
@@ -209,7 +213,7 @@ def _plain(wrapper: Wrapper, arguments: Sequence[Word], name: str) -> tuple[Word
             at += 2
         elif _is_option(text, name):
             at += 1
-        elif (name == "start" and at == 0 and " " in text) or (name == "start" and text == ""):
+        elif name == "start" and at == 0 and len(arguments) > 1 and arguments[0].end - arguments[0].start > len(text):
             at += 1  # a window's title
         elif (name in ("env", "sudo", "doas") and _ASSIGNMENT.match(text)) or (
             name.startswith(("psexec", "paexec")) and text.startswith("\\\\")
@@ -229,6 +233,40 @@ def _is_option(text: str, name: str) -> bool:
     if name in ("start", "runas", "psexec", "psexec64", "winrs", "at"):
         return text.startswith("/") and len(text) > 1 and "/" not in text[1:]
     return False
+
+
+_TAKES_VALUE = _set(
+    "-windowstyle -workingdirectory -verb -credential -redirectstandardoutput -redirectstandarderror -redirectstandardinput"
+)
+
+
+def _start_process(arguments: Sequence[Word]) -> Started | None:
+    """`Start-Process [-FilePath] CMD [-ArgumentList] ARGS` in any order; its arguments are one text."""
+    program: Word | None = None
+    given: list[Word] = []
+    at = 0
+    while at < len(arguments):
+        lower = arguments[at].text.lower()
+        if lower in _TAKES_VALUE:
+            at += 2
+            continue
+        if lower.startswith(("-a", "-f")):
+            at += 1
+            if at < len(arguments) and lower.startswith("-f"):
+                program = arguments[at]
+        elif not lower.startswith("-") and program is None:
+            program = arguments[at]
+        elif not lower.startswith("-"):
+            given.append(arguments[at])
+            at += 1
+            continue
+        else:
+            at += 1
+            continue
+        if lower.startswith("-a") and at < len(arguments):
+            given.append(arguments[at])
+        at += 1
+    return Started(Form.JOINED, (program, *given), "cmd") if program is not None else None
 
 
 def _wmic(arguments: Sequence[Word]) -> Started | None:
