@@ -91,7 +91,9 @@ def _tracked() -> Iterator[Path]:
 
 
 def test_no_tracked_text_names_a_registry_or_is_unfinished() -> None:
-    wrong = re.compile("pythonhosted|npmjs|deb[.]debian|pypi[.]org|\\bTO" + "DO\\b|FIX" + "ME\\b|raise NotImplementedError")
+    wrong = re.compile(
+        "pythonhosted|npmjs|deb[.]debian|pypi[.]org|\\bTO" + "DO\\b|FIX" + "ME\\b|raise NotImplementedError"
+    )
     found = []
     for path in _tracked():
         if not path.is_file() or path.stat().st_size > 1_000_000 or path.name == "test_house.py":

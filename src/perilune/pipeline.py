@@ -15,6 +15,8 @@ import pyarrow as pa
 from perilune import readers
 from perilune.casework import investigate
 from perilune.detection import matching, sigma
+from perilune.detection.kql import hunts
+from perilune.detection.oracle import Explanation
 from perilune.errors import UsageError
 from perilune.judging import Hits, judge
 from perilune.model.case import Case
@@ -68,7 +70,7 @@ def hunt(
 
     Args:
         paths: files and folders, of any supported format, archives included.
-        rules: files and folders of Sigma rules to use besides the pack.
+        rules: files and folders of Sigma rules and KQL hunts to use besides the pack.
         pack: whether to use the rules and known hosts that ship with Perilune.
         content: the user's own content folder, laid out as the packaged one.
         choice: which of the loaded rules to use.
@@ -79,13 +81,15 @@ def hunt(
     sources: list[SourceReport] = []
     spool = Spool()
     hits = Hits(ruleset.rules)
+    sigma_rules = RuleSet(tuple(rule for rule in ruleset.rules if not hunts.is_hunt(rule)))
     for item in readers.read([Path(p) for p in paths], limits or readers.Limits()):
         if isinstance(item, SourceReport):
             sources.append(item)
             if progress is not None:
                 progress(item)
             continue
-        hits.add(item, spool.add(item), matching.match(ruleset, item))
+        hits.add(item, spool.add(item), matching.match(sigma_rules, item))
+    refused = _run_hunts(ruleset, spool, hits)
     judged = judge(hits, spool)
     cases, findings = investigate(judged, spool, sources)
     return Hunt(
@@ -94,10 +98,25 @@ def hunt(
         explained=judged.explained,
         sources=tuple(sources),
         rules=sum(rule.role is Role.DETECTION for rule in ruleset.rules),
-        refused=ruleset.refused,
+        refused=(*ruleset.refused, *refused),
         cut=judged.cut,
         spool=spool,
     )
+
+
+def _run_hunts(ruleset: RuleSet, spool: Spool, hits: Hits) -> tuple[Refusal, ...]:
+    """Asks each KQL hunt over all that was read; its rows are matches like any other. Returns those that failed."""
+    wanted = [rule for rule in ruleset.rules if hunts.is_hunt(rule)]
+    read = {name for name, rows in spool.rows.items() if rows}
+    tables = {scope.table for rule in wanted for scope in rule.scopes} & read
+    if not tables:
+        return ()
+    from perilune.detection.kql import hunting  # imported late: DuckDB and SQLGlot take a quarter of a second
+
+    found, refused = hunting.run(wanted, {name: spool.table(name).data for name in sorted(tables)})
+    for one in found:
+        hits.note(one.rule, (one.table, one.place), one.evidence)
+    return tuple(refused)
 
 
 def load_rules(paths: Iterable[str | Path] = (), *, pack: bool = True, content: Path | None = None) -> RuleSet:
@@ -106,10 +125,12 @@ def load_rules(paths: Iterable[str | Path] = (), *, pack: bool = True, content: 
     if pack:
         with as_file(files("perilune") / "content") as folder:
             found.append(_of_pack(sigma.load([folder / "sigma", folder / "known_hosts"]), folder))
+            found.append(_of_pack(hunts.load([folder / "hunts"]), folder))
     if content is not None:
         own = [folder for name in ("sigma", "known_hosts") if (folder := content / name).is_dir()]
-        found.append(sigma.load(own))
-    found.append(sigma.load([Path(p) for p in paths]))
+        found += [sigma.load(own), hunts.load([content / "hunts"])]
+    given = [Path(p) for p in paths]
+    found += [sigma.load([path for path in given if path.suffix != ".kql"]), hunts.load(given)]
     unique = {rule.digest: rule for ruleset in found for rule in ruleset.rules}
     refused = tuple(refusal for ruleset in found for refusal in ruleset.refused)
     return RuleSet(tuple(unique.values()), refused)
@@ -160,7 +181,7 @@ class RuleOnEvent:
 
     rule: Rule
     event: EventRef
-    why: matching.Explanation
+    why: Explanation
 
 
 def explain(

@@ -15,7 +15,10 @@ from perilune.errors import PeriluneError, UsageError
 # name -> (module:attribute, what it does). Help is here so that listing the commands imports none of them.
 COMMANDS = {
     "hunt": ("perilune.cli.hunt:hunt", "Read logs and list the cases found in them, most urgent first."),
-    "analyze": ("perilune.cli.analyze:analyze", "Explain a command line or a script: layers, indicators, capabilities, score."),
+    "analyze": (
+        "perilune.cli.analyze:analyze",
+        "Explain a command line or a script: layers, indicators, capabilities, score.",
+    ),
     "case": ("perilune.cli.case:case", "List and show stored cases."),
     "report": ("perilune.cli.case:report", "Write a case as one self-contained HTML or Markdown file."),
     "kql": ("perilune.cli.kql:kql", "Ask a log in KQL, as in Defender's advanced hunting."),
