@@ -16,7 +16,7 @@ import orjson
 
 from perilune.detection import matching
 from perilune.model.findings import Context, Explained, Finding, Judged
-from perilune.model.rules import Match, Role, Rule
+from perilune.model.rules import Evidence, Match, Role, Rule
 from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
 from perilune.triage import verdict
@@ -43,6 +43,14 @@ class Hits:
         self._number = {id(rule): number for number, rule in enumerate(self._rules)}
         self._rows: dict[str, list[tuple[int, int]]] = defaultdict(list)
         self.counts: Counter[str] = Counter()
+        self.shown: dict[tuple[int, Position], tuple[Evidence, ...]] = {}
+
+    def note(self, rule: Rule, position: Position, evidence: tuple[Evidence, ...]) -> None:
+        """Takes a match that brings its own evidence, as a hunt's row does."""
+        table, row = position
+        self._rows[table].append((self._number[id(rule)], row))
+        self.counts[rule.id or rule.digest] += 1
+        self.shown[id(rule), position] = evidence
 
     def add(self, table: Table, start: int, matches: Iterable[tuple[Rule, int]]) -> None:
         """Takes the matches on a batch whose first row has the place `start` in the spool."""
@@ -100,7 +108,7 @@ def judge(hits: Hits, spool: Spool) -> Judged:
     findings: dict[str, Finding] = {}
     for rule, position in chosen:
         known = [_context(_hit(use, position, events).match) for use in contexts.get(position, ())]
-        finding = _finding(_hit(rule, position, events), known)
+        finding = _finding(_hit(rule, position, events, hits.shown.get((id(rule), position))), known)
         findings.setdefault(finding.id, finding)
     explained = [_explained(_hit(contexts[position][0], position, events)) for position in harmless]
     return Judged(tuple(findings.values()), tuple(explained), cut)
@@ -121,9 +129,15 @@ def _fetch(positions: Iterable[Position], spool: Spool) -> dict[Position, tuple[
     return found
 
 
-def _hit(rule: Rule, position: Position, events: Mapping[Position, tuple[EventRef, dict[str, object]]]) -> Hit:
+def _hit(
+    rule: Rule,
+    position: Position,
+    events: Mapping[Position, tuple[EventRef, dict[str, object]]],
+    shown: tuple[Evidence, ...] | None = None,
+) -> Hit:
     ref, row = events[position]
-    return Hit(Match(rule, ref, matching.evidence(rule, ref.table, row)), row)
+    evidence = matching.evidence(rule, ref.table, row) if shown is None else shown
+    return Hit(Match(rule, ref, evidence), row)
 
 
 def _context(match: Match) -> Context:

@@ -12,6 +12,9 @@ _KINDS = {LONG: Kind.LONG, BOOL: Kind.BOOL, TIME: Kind.DATETIME, TEXTS: Kind.DYN
 
 # Sentinel's names for what Defender's tables hold under another name, or always hold.
 ALIASES = {"TimeGenerated": "Timestamp"}
+# Hidden columns that lead a result's row back to its event, where that is asked for.
+ROW, TABLE = "$row", "$table"
+LINEAGE = (ROW, TABLE)
 SENTINEL_CONSTANTS = ("TenantId", "SourceSystem", "_ResourceId", "_SubscriptionId")
 
 

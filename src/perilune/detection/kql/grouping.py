@@ -44,7 +44,7 @@ def summarize(compiler: Compiler, relation: Relation, tree: Summarize, names: Na
         outputs += _aggregated(compiler, relation, item, replace(scope, aggregating=True), namer, keys)
     if not keys and not outputs:
         raise KqlError("summarize needs an aggregate or `by`", tree.at)
-    return grouped(compiler, relation, keys, outputs)
+    return grouped(compiler, relation, keys, outputs, traced=True)
 
 
 def _check_keys(items: tuple[Item, ...], keys: list[Output]) -> None:
@@ -54,8 +54,14 @@ def _check_keys(items: tuple[Item, ...], keys: list[Output]) -> None:
             raise KqlError("a dynamic cannot be grouped by", item.at, hint=f"use tostring({name})")
 
 
-def grouped(compiler: Compiler, relation: Relation, keys: list[Output], outputs: list[Output]) -> Relation:
-    """One row for each combination of the keys; one row of all where there is no key."""
+def grouped(
+    compiler: Compiler, relation: Relation, keys: list[Output], outputs: list[Output], *, traced: bool = False
+) -> Relation:
+    """One row for each combination of the keys; one row of all where there is no key.
+
+    Traced, a row leads to the first event of its group.
+    """
+    trail = compiler.lineage(relation) if traced else []
     inner = [column(relation.partition)] if relation.partition else []
     every = [*keys, *outputs]
     columns = physical([Column(one.name, one.value.kind, one.value.nullable) for one in every])
@@ -64,9 +70,12 @@ def grouped(compiler: Compiler, relation: Relation, keys: list[Output], outputs:
     if relation.partition:
         hidden = (Column(relation.partition, Kind.LONG, False, hidden=True),)
         items += [_as(column(relation.partition), relation.partition)]
+    for one in trail:
+        items.append(_as(fn("arg_min", column(one.physical), column(trail[0].physical)), one.physical))
+        hidden = (*hidden, one)
     select = exp.select(*items).from_(relation.sql)
     groups: list[Sql] = [*inner, *[key.value.sql.copy() for key in keys]]
-    if groups and not outputs:
+    if groups and not outputs and not trail:
         select = select.distinct()
     elif groups:
         select = select.group_by(*groups, copy=False)
@@ -187,15 +196,15 @@ def distinct(compiler: Compiler, relation: Relation, tree: Distinct, names: Name
     scope = Scope(names, relation)
     if len(tree.columns) == 1 and isinstance(tree.columns[0], Star):
         keys = [Output(one.name, one.value()) for one in relation.shown]
-        return grouped(compiler, relation, keys, [])
+        return grouped(compiler, relation, keys, [], traced=True)
     namer = Namer()
     keys = [Output(namer.named(expr), compiler.scalars.value(expr, scope)) for expr in tree.columns]
-    return grouped(compiler, relation, keys, [])
+    return grouped(compiler, relation, keys, [], traced=True)
 
 
 def count(compiler: Compiler, relation: Relation, tree: Count, names: Names) -> Relation:
     rows = Value(exp.Count(this=exp.Star()), Kind.LONG, False)
-    return grouped(compiler, relation, [], [Output(tree.name, rows)])
+    return grouped(compiler, relation, [], [Output(tree.name, rows)], traced=True)
 
 
 def span_of(expr: Expr) -> Span:

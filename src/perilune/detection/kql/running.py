@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from sqlglot import exp
 
-from perilune.detection.kql.catalog import Catalog, Source, declared, standard
+from perilune.detection.kql.catalog import ROW, Catalog, Source, declared, standard
 from perilune.detection.kql.compiler import Plan, compile_query
 from perilune.detection.kql.errors import KqlError
 from perilune.detection.kql.kinds import Kind
@@ -80,6 +81,17 @@ class Session:
         data, cut = self._fetch(plan.select, self.limits.rows)
         return Result(plan, data.rename_columns([name for name, _ in plan.columns]), cut, now)
 
+    def trace(self, query: str, now: datetime) -> tuple[Result, list[tuple[str, int]]]:
+        """As `run`, and for each row the table and the place of the event that it comes from."""
+        plan = compile_query(query, self.catalog, now, self._probe, trace=True)
+        data, cut = self._fetch(plan.select, self.limits.rows)
+        width = len(plan.columns)
+        data = data.filter(pc.is_valid(data.column(width + 1)))
+        tables, places = (data.column(width + n).to_pylist() for n in (0, 1))
+        events = [(str(table), int(place or 0)) for table, place in zip(tables, places, strict=True)]
+        shown = pa.table(data.columns[:width], names=[name for name, _ in plan.columns])
+        return Result(plan, shown, cut, now), events
+
     def _probe(self, select: exp.Select) -> list[tuple[object, ...]]:
         data, _ = self._fetch(select, 10_000)
         columns = [column.to_pylist() for column in data.columns]
@@ -110,8 +122,11 @@ class Session:
             self._known.add(name)
 
 
-def open_session(tables: Mapping[str, pa.Table], limits: Limits | None = None) -> Session:
-    """A session over Arrow tables by the names of the schema; only filled columns need to be there."""
+def open_session(tables: Mapping[str, pa.Table], limits: Limits | None = None, *, traced: bool = False) -> Session:
+    """A session over Arrow tables by the names of the schema; only filled columns need to be there.
+
+    With `traced`, rows know their place, as `Session.trace` needs it.
+    """
     import duckdb
 
     limits = limits or Limits()
@@ -133,6 +148,8 @@ def open_session(tables: Mapping[str, pa.Table], limits: Limits | None = None) -
     sources = dict(standard().sources)
     for name, data in tables.items():
         ready = _ready(data)
+        if traced:
+            ready = ready.append_column(ROW, pa.array(range(ready.num_rows), pa.int64()))
         connection.register(name, ready)
         sources[name] = _source(name, ready)
     return Session(Catalog(sources), limits, connection)
@@ -248,8 +265,6 @@ def _safely(function: Callable[..., object], row: Sequence[object]) -> object:
 
 def newest(tables: Mapping[str, pa.Table]) -> datetime | None:
     """The time of the newest event, naive and in UTC."""
-    import pyarrow.compute as pc
-
     found = []
     for data in tables.values():
         if "Timestamp" in data.column_names:

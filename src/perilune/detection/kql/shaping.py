@@ -103,7 +103,8 @@ def with_columns(compiler: Compiler, relation: Relation, values: Sequence[tuple[
         taken.add(sql_name.lower())
         columns.append(Column(name, value.kind, value.nullable, sql_name))
         items.append(_as(value.sql, sql_name))
-    dropped = [exp.to_identifier(one.physical, quoted=True) for one in relation.columns if one not in kept]
+    held = {id(one) for one in kept}
+    dropped = [exp.to_identifier(one.physical, quoted=True) for one in relation.columns if id(one) not in held]
     star = exp.Star(replace=replaced or None, except_=dropped or None)
     found = compiler.emit(exp.select(star, *items).from_(relation.sql), columns, relation)
     return replace(found, sorted=relation.sorted)
@@ -122,6 +123,7 @@ def project(compiler: Compiler, relation: Relation, tree: Project, names: Names)
     items = [(Column(name, value.kind, value.nullable), value.sql) for name, value in values]
     if relation.partition:
         items.append((Column(relation.partition, Kind.LONG, False, hidden=True), column(relation.partition)))
+    items += [(replace(one, sql=""), column(one.physical)) for one in compiler.lineage(relation)]
     columns = physical([one for one, _ in items])
     select = exp.select(*[_as(sql, one.physical) for (_, sql), one in zip(items, columns, strict=True)])
     if not items:
