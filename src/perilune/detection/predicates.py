@@ -42,6 +42,7 @@ Mask = npt.NDArray[np.bool_]
 Texts = Sequence[str]
 Values = Sequence[object]
 Holds = Callable[[Texts, Values], Mask]  # folded texts and original values, none of them null
+_MOST = 0.8
 _BULK = 64  # values from which on it pays to hand them to Arrow, whose regex engine is the same RE2
 _OPERATORS: dict[Compare, Callable[[float, float], bool]] = {
     Compare.EQ: operator.eq,
@@ -126,12 +127,15 @@ def _in_turn(tests: Sequence[Holds], *, until: bool) -> Holds:
     def holds(texts: Texts, values: Values) -> Mask:
         settled: Mask = tests[0](texts, values) == until
         for test in tests[1:]:
-            left = (~settled).nonzero()[0].tolist()
-            if not left:
+            left = (~settled).nonzero()[0]
+            if not len(left):
                 break
-            some = [texts[at] for at in left]
-            originals = [values[at] for at in left] if values else values
-            settled[left] = test(some, originals) == until
+            if len(left) > _MOST * len(texts):  # cheaper than to pick them out
+                settled |= test(texts, values) == until
+                continue
+            at = left.tolist()
+            originals = [values[one] for one in at] if values else values
+            settled[left] = test([texts[one] for one in at], originals) == until
         result: Mask = settled == until
         return result
 

@@ -79,10 +79,18 @@ def find(needles: Needles, column: Column) -> Found:
     """All words of one column in all its values."""
     width = column.null + 1
     keys = [*_numbers(needles, column, width), *_literals(needles, column, width)]
-    pairs = np.unique(np.concatenate(keys)) if keys else np.empty(0, np.int64)
+    pairs = _once(np.concatenate(keys)) if keys else np.empty(0, np.int64)
     words, values = np.divmod(pairs, width)
     starts = np.searchsorted(words, np.arange(needles.count + 1))
     return Found(starts, values, needles.first)
+
+
+def _once(pairs: Pairs) -> Pairs:
+    """The pairs in order, each once; numpy sorts numbers faster than it finds the distinct ones."""
+    pairs.sort()
+    first = np.ones(len(pairs), np.bool_)
+    np.not_equal(pairs[1:], pairs[:-1], out=first[1:])
+    return pairs[first]
 
 
 def _numbers(needles: Needles, column: Column, width: int) -> Iterator[Pairs]:
