@@ -38,10 +38,11 @@ OsExec, NetworkActivity, DynamicLoad, ScriptFromTemp
 """
 
 _PIECES = (
-    "lua", "lua5", "lua54", "LUA.EXE", "luajit", "luac", "xlua", ".lua", "a.lua", "b.luac", "dofile(", "DoFile(", "loadfile(",
-    "loadstring(", "reload(", "require(", "xrequire(", "os.execute(", "macos.execute(", "io.popen(", "os.remove(", "io.open(",
-    "socket.tcp", "websocket.tcp", "socket.connect", "http.request", "http.requests", "ltn12.pump", "\\Temp\\", "\\MyTemp\\",
-    "/tmp/", "/var/tmp/x", "AppData", "xAppData", "_", "-", "é", "日本", "\t", "'", '"', "(", ")", "%", "x", "9", " ",
+    "lua", "lua5", "lua54", "LUA.EXE", "luajit", "luac", "xlua", ".lua", "a.lua", "b.luac", "dofile(", "DoFile(",
+    "loadfile(", "loadstring(", "reload(", "require(", "xrequire(", "os.execute(", "macos.execute(", "io.popen(",
+    "os.remove(", "io.open(", "socket.tcp", "websocket.tcp", "socket.connect", "http.request", "http.requests",
+    "ltn12.pump", "\\Temp\\", "\\MyTemp\\", "/tmp/", "/var/tmp/x", "AppData", "xAppData", "_", "-", "é", "日本", "\t",
+    "'", '"', "(", ")", "%", "x", "9", " ",
 )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def check(rule: Rule) -> None:
             standard(filled=True),
             datetime(2026, 1, 1),
             lambda _: [],
-            trace=True,  # noqa: DTZ001
+            trace=True,
         )
     except KqlError as error:
         raise RuleError(str(error), where=rule.source) from None
@@ -55,7 +55,7 @@ def run(
     """
     found: list[Found] = []
     refused: list[Refusal] = []
-    now = newest(tables) or datetime(2026, 1, 1)  # noqa: DTZ001 - without events nothing is compared with it
+    now = newest(tables) or datetime(2026, 1, 1)
     with open_session(tables, limits, traced=True) as session:
         for rule in rules:
             if not any(scope.table in tables for scope in rule.scopes):

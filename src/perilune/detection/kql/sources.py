@@ -18,11 +18,13 @@ from perilune.detection.kql.values import (
     Sql,
     Value,
     binary,
+    case,
     cast,
     column,
     fn,
     long,
     number,
+    text,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +81,9 @@ def range_(compiler: Compiler, tree: Range, names: Names) -> Relation:
                                         cast(number(1), "DOUBLE"))), "BIGINT")  # fmt: skip
     else:
         raise KqlError(f"there is no range of {start.kind}s", tree.start.at)
-    count = fn("least", fn("greatest", count, long(0)), long(MAX_RANGE + 1))
+    count = fn("greatest", count, long(0))
+    too_many = binary(exp.GT, count, long(MAX_RANGE))
+    count = case((too_many, fn("error", text(f"a range of more than {MAX_RANGE:,} rows"))), default=count)
     one = Column(tree.name, value.kind, False)
     rows = exp.select(_as(value.sql, one)).from_(exp.Table(this=fn("range", count), alias=exp.TableAlias(
         this=exp.to_identifier("r"), columns=[exp.to_identifier("i")])))  # fmt: skip
