@@ -6,18 +6,17 @@ conversion is a ContentError that says the file, the line and what would be righ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-import yaml
-
-from perilune.errors import ContentError
 from perilune.model.tables import BOOL, COLUMNS, LONG, TABLES, TEXT, TEXTS, TIME
+from perilune.readers.located import Node, locate, suggest
+from perilune.readers.prepare import PREPARE
 from perilune.readers.values import DERIVED
 
 FieldPath = tuple[str, ...]
@@ -64,10 +63,16 @@ class Extra:
 
 @dataclass(frozen=True, slots=True)
 class Recognise:
-    """Which JSON records are of this kind: all of `has` present, and all of `equals` equal as text."""
+    """Which JSON records are of this kind.
+
+    has     all of these are there
+    any     at least one of these is there
+    equals  each of these has one of its values, as text; one member of it, where it is a list
+    """
 
     has: tuple[FieldPath, ...] = ()
-    equals: Mapping[FieldPath, str] = field(default_factory=dict)
+    any: tuple[FieldPath, ...] = ()
+    equals: Mapping[FieldPath, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class Map:
     """One kind of raw record and the table that it fills.
 
     as_is     raw fields named as a column fill that column
+    prepare   what is done to the raw record before, a name of `prepare.PREPARE`
     siblings  the raw fields that are read, by the object they stand in
     taken     the fields of `extra`'s object that a column takes
     """
@@ -86,6 +92,7 @@ class Map:
     extra: Extra | None = None
     recognise: Recognise | None = None
     as_is: bool = False
+    prepare: str = ""
     siblings: Mapping[FieldPath, tuple[str, ...]] = field(default_factory=dict)
     taken: frozenset[str] = frozenset()
     source: str = ""
@@ -119,88 +126,10 @@ def load_all(sources: Sequence[Path | Traversable]) -> Mappings:
     return Mappings(by_kind, tuple(one for one in unique if one.recognise))
 
 
-# --- reading one file, every value with its line
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    """A value of the YAML file, where it stands, and its path in words."""
-
-    value: object
-    where: str
-    path: str
-
-    def wrong(self, what: str, hint: str | None = None) -> ContentError:
-        return ContentError(f"{what} @ {self.path}", where=self.where, hint=hint)
-
-    def text(self) -> str:
-        if isinstance(self.value, str):
-            return self.value
-        raise self.wrong(f"a text is needed, not {type(self.value).__name__}")
-
-    def items(self) -> Iterator[_Node]:
-        if not isinstance(self.value, list):
-            raise self.wrong(f"a list is needed, not {type(self.value).__name__}")
-        yield from self.value
-
-    def keys(self, *, known: Sequence[str] = (), needed: Sequence[str] = ()) -> dict[str, _Node]:
-        if not isinstance(self.value, dict):
-            raise self.wrong(f"keys and values are needed, not {type(self.value).__name__}")
-        for name in self.value:
-            if known and name not in known:
-                raise self.wrong(f"unknown key {name!r}", _suggest(name, known))
-        for name in needed:
-            if name not in self.value:
-                raise self.wrong(f"the key {name!r} is missing")
-        return dict(self.value)
-
-    def plain(self) -> object:
-        if isinstance(self.value, list):
-            return [node.plain() for node in self.items()]
-        return self.value
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    close = get_close_matches(name, known, 1, 0.6)
-    return f"did you mean {close[0]!r}?" if close else "known: " + ", ".join(list(known)[:20])
-
-
-def _locate(text: str, where: str) -> _Node:
-    loader = yaml.CSafeLoader(text)
-    try:
-        root = loader.get_single_node()
-        if root is None:
-            raise ContentError("the file is empty", where=where)
-        return _node(loader, root, where, "$", 0)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f"{where}:{mark.line + 1}" if mark else where
-        raise ContentError(f"not YAML: {getattr(error, 'problem', error)}", where=line) from None
-    finally:
-        loader.dispose()
-
-
-def _node(loader: yaml.CSafeLoader, node: yaml.Node, file: str, path: str, depth: int) -> _Node:
-    where = f"{file}:{node.start_mark.line + 1}"
-    if depth > 20:
-        raise ContentError(f"nested too deeply @ {path}", where=where)
-    value: object
-    if isinstance(node, yaml.MappingNode):
-        value = {
-            str(loader.construct_object(key)): _node(loader, child, file, f"{path}.{key.value}", depth + 1)
-            for key, child in node.value
-        }
-    elif isinstance(node, yaml.SequenceNode):
-        value = [_node(loader, child, file, f"{path}[{n}]", depth + 1) for n, child in enumerate(node.value)]
-    else:
-        value = loader.construct_object(node)
-    return _Node(value, where, path)
-
-
 # --- from nodes to maps
 
 _FILE_KEYS = ("about", "shared", "maps")
-_MAP_KEYS = ("kind", "table", "use", "constants", "columns", "extra", "recognise", "absent", "flat", "as_is")
+_MAP_KEYS = ("kind", "table", "use", "constants", "columns", "extra", "recognise", "absent", "flat", "as_is", "prepare")
 _COLUMN_KEYS = ("from", "as", "values", "otherwise", "absent")
 _EXTRA_KEYS = ("of", "add", "drop")
 _DEFAULT_HOW = {TEXT: "text", LONG: "int", BOOL: "bool", TIME: "time", TEXTS: "texts"}
@@ -209,16 +138,16 @@ _TYPE_NAMES = {"int": LONG, "bool": BOOL, "time": TIME, "texts": TEXTS}
 
 def parse(text: str, where: str) -> list[Map]:
     """The maps of one file, or a ContentError that says which line is wrong."""
-    top = _locate(text, where).keys(known=_FILE_KEYS, needed=("maps",))
+    top = locate(text, where).keys(known=_FILE_KEYS, needed=("maps",))
     shared = top["shared"].keys() if "shared" in top else {}
     return [_map(node, shared) for node in top["maps"].items()]
 
 
-def _map(node: _Node, shared: Mapping[str, _Node]) -> Map:
+def _map(node: Node, shared: Mapping[str, Node]) -> Map:
     keys = node.keys(known=_MAP_KEYS, needed=("kind", "table"))
     table = keys["table"].text()
     if table not in TABLES:
-        raise keys["table"].wrong(f"unknown table {table!r}", _suggest(table, list(TABLES)))
+        raise keys["table"].wrong(f"unknown table {table!r}", suggest(table, list(TABLES)))
     to_path = _flat if "flat" in keys and keys["flat"].value else _dotted
     absent = _words(keys.get("absent"))
     columns: dict[str, Column] = {}
@@ -235,6 +164,7 @@ def _map(node: _Node, shared: Mapping[str, _Node]) -> Map:
         extra=extra,
         recognise=_recognise(keys["recognise"], to_path) if "recognise" in keys else None,
         as_is=bool(keys["as_is"].value) if "as_is" in keys else False,
+        prepare=_prepare(keys.get("prepare")),
         siblings=_siblings((*paths, *(extra.add.values() if extra else ()))),
         taken=frozenset(path[-1] for path in paths if extra and path[:-1] == extra.of),
         source=node.where,
@@ -256,22 +186,22 @@ def _siblings(paths: Iterable[FieldPath]) -> dict[FieldPath, tuple[str, ...]]:
     return {parent: tuple(names) for parent, names in found.items()}
 
 
-def _specs(keys: Mapping[str, _Node], shared: Mapping[str, _Node]) -> Iterator[tuple[str, _Node]]:
+def _specs(keys: Mapping[str, Node], shared: Mapping[str, Node]) -> Iterator[tuple[str, Node]]:
     for use in keys["use"].items() if "use" in keys else ():
         if use.text() not in shared:
-            raise use.wrong(f"nothing is shared as {use.text()!r}", _suggest(use.text(), list(shared)))
+            raise use.wrong(f"nothing is shared as {use.text()!r}", suggest(use.text(), list(shared)))
         yield from shared[use.text()].keys().items()
     if "columns" in keys:
         yield from keys["columns"].keys().items()
 
 
-def _known_column(table: str, name: str, node: _Node) -> None:
+def _known_column(table: str, name: str, node: Node) -> None:
     known = TABLES[table].columns
     if name not in known:
-        raise node.wrong(f"{table} has no column {name!r}", _suggest(name, known))
+        raise node.wrong(f"{table} has no column {name!r}", suggest(name, known))
 
 
-def _kinds(node: _Node) -> tuple[str, ...]:
+def _kinds(node: Node) -> tuple[str, ...]:
     found = [one.text() for one in node.items()] if isinstance(node.value, list) else [node.text()]
     for kind in found:
         if ":" not in kind:
@@ -279,11 +209,18 @@ def _kinds(node: _Node) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _words(node: _Node | None) -> frozenset[str]:
+def _prepare(node: Node | None) -> str:
+    name = "" if node is None else node.text()
+    if node is not None and name not in PREPARE:
+        raise node.wrong(f"unknown preparation {name!r}", suggest(name, list(PREPARE)))
+    return name
+
+
+def _words(node: Node | None) -> frozenset[str]:
     return frozenset() if node is None else frozenset(one.text() for one in node.items())
 
 
-def _constants(node: _Node | None, table: str) -> dict[str, object]:
+def _constants(node: Node | None, table: str) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in node.keys().items() if node else ():
         _known_column(table, name, value)
@@ -294,15 +231,19 @@ def _constants(node: _Node | None, table: str) -> dict[str, object]:
 _ToPath = Callable[[str], FieldPath]
 
 
+_STEP = re.compile(r"(?<!\\)\.")
+
+
 def _dotted(text: str) -> FieldPath:
-    return tuple(text.split("."))
+    r"""The steps into an object; `\.` is a dot within a name."""
+    return tuple(step.replace("\\.", ".") for step in _STEP.split(text))
 
 
 def _flat(text: str) -> FieldPath:
     return (text,)
 
 
-def _column(name: str, node: _Node, absent: frozenset[str], to_path: _ToPath) -> Column:
+def _column(name: str, node: Node, absent: frozenset[str], to_path: _ToPath) -> Column:
     if not isinstance(node.value, dict):
         return Column(name, _sources(node, to_path), _how(name, None), absent=absent)
     keys = node.keys(known=_COLUMN_KEYS, needed=("from",))
@@ -316,32 +257,32 @@ def _column(name: str, node: _Node, absent: frozenset[str], to_path: _ToPath) ->
     )
 
 
-def _how(name: str, node: _Node | None) -> str:
+def _how(name: str, node: Node | None) -> str:
     kind = COLUMNS[name]
     if node is None:
         return _DEFAULT_HOW[kind]
     how = node.text()
     known = ("text", "json", *_TYPE_NAMES, *DERIVED)
     if how not in known:
-        raise node.wrong(f"unknown conversion {how!r}", _suggest(how, known))
+        raise node.wrong(f"unknown conversion {how!r}", suggest(how, known))
     if _TYPE_NAMES.get(how, TEXT) != kind:
         raise node.wrong(f"{how!r} does not give {kind}, which {name} is")
     return how
 
 
-def _sources(node: _Node, to_path: _ToPath) -> tuple[FieldPath | Joined, ...]:
+def _sources(node: Node, to_path: _ToPath) -> tuple[FieldPath | Joined, ...]:
     parts = list(node.items()) if isinstance(node.value, list) else [node]
     return tuple(_source(part, to_path) for part in parts)
 
 
-def _source(node: _Node, to_path: _ToPath) -> FieldPath | Joined:
+def _source(node: Node, to_path: _ToPath) -> FieldPath | Joined:
     if not isinstance(node.value, dict):
         return to_path(node.text())
     keys = node.keys(known=("join", "by"), needed=("join", "by"))
     return Joined(tuple(to_path(part.text()) for part in keys["join"].items()), keys["by"].text())
 
 
-def _extra(node: _Node, to_path: _ToPath) -> Extra:
+def _extra(node: Node, to_path: _ToPath) -> Extra:
     keys = node.keys(known=_EXTRA_KEYS, needed=("of",))
     of = keys["of"].text()
     add = keys["add"].keys() if "add" in keys else {}
@@ -352,10 +293,19 @@ def _extra(node: _Node, to_path: _ToPath) -> Extra:
     )
 
 
-def _recognise(node: _Node, to_path: _ToPath) -> Recognise:
-    keys = node.keys(known=("has", "equals"))
+def _recognise(node: Node, to_path: _ToPath) -> Recognise:
+    keys = node.keys(known=("has", "any", "equals"))
     equals = keys["equals"].keys() if "equals" in keys else {}
     return Recognise(
-        has=tuple(to_path(part.text()) for part in keys["has"].items()) if "has" in keys else (),
-        equals={to_path(path): value.text() for path, value in equals.items()},
+        has=_some_paths(keys.get("has"), to_path),
+        any=_some_paths(keys.get("any"), to_path),
+        equals={to_path(path): _values(value) for path, value in equals.items()},
     )
+
+
+def _some_paths(node: Node | None, to_path: _ToPath) -> tuple[FieldPath, ...]:
+    return () if node is None else tuple(to_path(part.text()) for part in node.items())
+
+
+def _values(node: Node) -> frozenset[str]:
+    return _words(node) if isinstance(node.value, list) else frozenset((node.text(),))

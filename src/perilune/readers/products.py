@@ -11,11 +11,15 @@ from perilune.ports import Count, Limits, Lost
 from perilune.readers import defender
 from perilune.readers.gather import UNKNOWN, Gathered
 from perilune.readers.mappings import FieldPath, Map, Mappings
+from perilune.readers.prepare import PREPARE, auoms
 from perilune.readers.values import text_of
 from perilune.readers.windows import SCRIPT_BLOCK, Kinds, ScriptBlocks, is_object, shape
+from perilune.readers.windows_shapes import event_of, looks_like
+from perilune.readers.wrapped import open_wrapped
 
-_ENVELOPE, _WINDOWS, _NONE = "(envelope)", "(windows)", "(none)"
+_ENVELOPE, _WINDOWS, _REARRANGED, _NONE = "(envelope)", "(windows)", "(windows, rearranged)", "(none)"
 _MAX_ENVELOPES = 4  # within each other
+_LINUX_SYSMON = "windows:Linux-Sysmon/"
 _MAX_SHAPES = 10_000
 
 Raw = dict[str, object]
@@ -28,6 +32,7 @@ class Products:
         self._mappings = mappings
         self._gathered = gathered
         self._known: dict[tuple[object, ...], str] = {}
+        self._likely: dict[tuple[str, ...], tuple[Map, ...]] = {}
         self._kinds = Kinds()
         self._blocks = ScriptBlocks(limits)
         self._columns: set[str] = set()
@@ -48,14 +53,46 @@ class Products:
             for part, named in parts:
                 self.add(part, number, size // len(parts), named or table, depth + 1)
             return
+        if kind == _NONE and depth < _MAX_ENVELOPES and self._open(record, number, size, depth):
+            return
         self.found += 1
         if kind == _WINDOWS:
             self._add_event(record["Event"], number, size)
+        elif kind == _REARRANGED:
+            self._add_rearranged(record, number, size)
         elif kind in (_NONE, _ENVELOPE):
-            self._unknown = self._unknown or _unknown(record)
-            self._skipped[self._unknown] += 1
+            self._add_known(record, number, size)
         else:
             self._gathered.add(kind, record, number, size)
+
+    def _open(self, record: Raw, number: int, size: int, depth: int) -> bool:
+        """Takes what stands within a wrapper that a search or a forwarder put around it."""
+        inner = open_wrapped(record) if self._recognise(record) is None else None
+        for part in inner or ():
+            self.add(part, number, size // len(inner or ()), None, depth + 1)
+        return inner is not None
+
+    def _add_rearranged(self, record: Raw, number: int, size: int) -> None:
+        event = event_of(record)
+        message = record.get("SyslogMessage")
+        if event is not None:
+            self._add_event(event, number, size)
+        elif isinstance(message, str) and (fields := auoms(message)):
+            self._gathered.add(f"auoms:{fields['type']}", {**record, "audit": fields}, number, size)
+        else:
+            self._add_known(record, number, size)
+
+    def _add_known(self, record: Raw, number: int, size: int) -> None:
+        """A record that a mapping recognises, or one that none does."""
+        one = self._recognise(record)
+        if one is None:
+            self._unknown = self._unknown or _unknown(record)
+            self._skipped[self._unknown] += 1
+        elif not one.prepare:
+            self._gathered.add(one.kinds[0], record, number, size)
+        else:
+            for kind, prepared in PREPARE[one.prepare](record):
+                self._gathered.add(kind or one.kinds[0], prepared, number, size)
 
     def _add_other(self, value: object, number: int, size: int, depth: int) -> None:
         if isinstance(value, list) and depth < _MAX_ENVELOPES:
@@ -76,13 +113,15 @@ class Products:
             known = self._classify(record, table)
             if len(self._known) < _MAX_SHAPES:
                 self._known[key] = known
-        return self._recognise(record) if known == _NONE else known
+        return known
 
     def _classify(self, record: Raw, table: str | None) -> str:
         """The kind, as far as the record's names tell."""
         event = record.get("Event")
         if is_object(event) and "System" in event:
             return _WINDOWS
+        if looks_like(record):
+            return _REARRANGED
         if defender.is_envelope(record):
             return _ENVELOPE
         if table is not None or defender.is_row(record):
@@ -99,11 +138,14 @@ class Products:
                 self._columns.add(name)
                 self._skipped[f"column {name!r}, which {table} does not have"] = 1
 
-    def _recognise(self, record: Raw) -> str:
-        for one in self._mappings.recognised:
-            if _is_like(record, one):
-                return one.kinds[0]
-        return _NONE
+    def _recognise(self, record: Raw) -> Map | None:
+        shape = tuple(record)
+        likely = self._likely.get(shape)
+        if likely is None:
+            likely = tuple(one for one in self._mappings.recognised if _may_be_like(record, one))
+            if len(self._likely) < _MAX_SHAPES:
+                self._likely[shape] = likely
+        return next((one for one in likely if _is_like(record, one)), None)
 
     def _add_event(self, value: object, number: int, size: int) -> None:
         event = shape(value)
@@ -112,6 +154,8 @@ class Products:
             self._note_odd(number)
             return
         kind = self._kinds.name(system)
+        if kind.startswith(_LINUX_SYSMON):
+            kind = kind.replace(_LINUX_SYSMON, "sysmon_linux:", 1)
         if kind != SCRIPT_BLOCK:
             self._gathered.add(kind, event, number, size)
             return
@@ -140,13 +184,30 @@ def _unknown(record: Mapping[str, object]) -> str:
     return f"{UNKNOWN} (the first has {names}{', …' if len(record) > 6 else ''})"
 
 
+def _may_be_like(names: Collection[str], one: Map) -> bool:
+    """Whether the names at the top of a record fit what the map asks."""
+    wanted = one.recognise
+    if wanted is None:
+        return False
+    needed = all(path[0] in names for path in (*wanted.has, *wanted.equals))
+    return needed and (not wanted.any or any(path[0] in names for path in wanted.any))
+
+
 def _is_like(record: Raw, one: Map) -> bool:
     wanted = one.recognise
     if wanted is None:
         return False
-    return all(_find(record, path) is not None for path in wanted.has) and all(
-        text_of(_find(record, path)) == value for path, value in wanted.equals.items()
+    return (
+        all(_find(record, path) is not None for path in wanted.has)
+        and (not wanted.any or any(_find(record, path) is not None for path in wanted.any))
+        and all(_equals(_find(record, path), values) for path, values in wanted.equals.items())
     )
+
+
+def _equals(value: object, values: Collection[str]) -> bool:
+    if isinstance(value, list):
+        return any(text_of(part) in values for part in value[:20])
+    return text_of(value) in values
 
 
 def _find(record: Raw, path: FieldPath) -> object:

@@ -357,12 +357,51 @@ def _hash(name: str) -> Callable[[str], str | None]:
     begin = name + "="
 
     def pick(text: str) -> str | None:
+        if text[:1] == "[":
+            return _listed_hash(name, text)
         for part in text.split(","):
             if part[: len(begin)].upper() == begin:
                 return part[len(begin) :].strip().lower() or None
         return None
 
     return pick
+
+
+def _listed_hash(name: str, text: str) -> str | None:
+    """The same out of a list of objects with `algorithm` and `value`, as OCSF writes it."""
+    for one in _list_in(text) or ():
+        if type(one) is dict and str(one.get("algorithm")).upper().replace("-", "") == name:
+            return str(one.get("value") or "").lower() or None
+    return None
+
+
+def _list_in(text: str) -> list[object] | None:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, list) else None
+
+
+def command(text: str) -> str | None:
+    """A command line, also where the source has it as a list of arguments only."""
+    parts = _list_in(text) if text[:1] == "[" else None
+    return text if parts is None else " ".join(text_of(part) or "" for part in parts) or None
+
+
+def listed(text: str) -> str | None:
+    """The members of a list, with semicolons between them as Sysmon writes the answers to a query."""
+    parts = _list_in(text) if text[:1] == "[" else None
+    return text or None if parts is None else ";".join(text_of(part) or "" for part in parts) or None
+
+
+_ZONE = re.compile(r"[T ]\d\d:?\d\d.*?([+-]\d\d):?(\d\d)\s*\Z")
+
+
+def offset(text: str) -> str | None:
+    """The offset from UTC that a time was written with, if it names one other than UTC itself."""
+    found = _ZONE.search(text)
+    return f"{found[1]}:{found[2]}" if found else None
 
 
 _MAC = ("/Applications/", "/Users/", "/System/", "/Library/", "/private/")
@@ -391,6 +430,9 @@ DERIVED: dict[str, Callable[[str], str | None]] = {
     "elevation": lambda text: _ELEVATION.get(text, text),
     "lower": str.lower,
     "platform": platform,
+    "command": command,
+    "offset": offset,
+    "listed": listed,
 }
 
 
