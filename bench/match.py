@@ -154,7 +154,7 @@ def several_cores(folders: tuple[Path, ...], path: Path, workers: int) -> dict[s
         wall, ended = time.perf_counter() - clock, os.times()
         cpu = sum(after - before for after, before in zip(ended[:4], began[:4], strict=True))
         rows = sum(piece.rows for piece in pieces(path))
-        memory = max(peak_mb(), peak_mb(resource.RUSAGE_CHILDREN))
+        memory = peak_mb(resource.RUSAGE_CHILDREN) if number > 1 else peak_mb()  # of the largest process
         say(f"{path.stem} on {number}: {wall:.1f} s, {cpu:.1f} CPU s, {rows / wall:,.0f} events/s, {memory} MB")
         found[f"workers_{number}"] = {"wall_s": round(wall, 2), "cpu_s": round(cpu, 2), "peak_mb": memory,
                                       "events_per_s": round(rows / wall), "hits": int(total.sum())}  # fmt: skip

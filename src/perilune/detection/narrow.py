@@ -32,14 +32,14 @@ def narrowed(
         return
     words, back = np.unique(plan.clause_words[wanted], return_inverse=True)
     clauses = plan.word_clause[wanted]
-    matrix = _rows_by_word(words, columns, search)[back]
-    by_clause = np.logical_or.reduceat(matrix, _begins(clauses), axis=0)
+    bits = np.packbits(_rows_by_word(words, columns, search), axis=1)[back]
+    by_clause = np.bitwise_or.reduceat(bits, _begins(clauses), axis=0)
     branches = plan.clause_branch[clauses[_begins(clauses)]]
-    by_branch = np.logical_and.reduceat(by_clause, _begins(branches), axis=0)
-    for branch, row in zip(branches[_begins(branches)].tolist(), by_branch, strict=True):
-        rows = np.flatnonzero(row)
-        if len(rows):
-            yield branch, rows
+    by_branch = np.bitwise_and.reduceat(by_clause, _begins(branches), axis=0)
+    left = np.flatnonzero(by_branch.any(axis=1))
+    rows = np.unpackbits(by_branch[left], axis=1)
+    for branch, row in zip(branches[_begins(branches)][left].tolist(), rows, strict=True):
+        yield branch, row.nonzero()[0]
 
 
 def _begins(ids: npt.NDArray[np.integer]) -> Rows:
