@@ -14,7 +14,9 @@ CASES = [(path.stem, case) for path in golden.files() for case in golden.load(pa
 
 @pytest.mark.parametrize(("name", "case"), CASES, ids=[f"{name}: {case['input'][:50]!r}" for name, case in CASES])
 def test_the_tree_is_the_expected_one(name: str, case: dict[str, Any]) -> None:
-    assert golden.tree_of(case) == case["tree"].rstrip("\n"), "run: python -m tests.analysis.golden, and review the diff"
+    assert golden.tree_of(case) == case["tree"].rstrip("\n"), (
+        "run: python -m tests.analysis.golden, and review the diff"
+    )
 
 
 def test_every_interpreter_has_five_cases_that_name_it() -> None:

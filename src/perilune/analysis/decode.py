@@ -229,7 +229,9 @@ class _Peeler:
         for child in free:
             made = self.layers[child]
             if made.note == "pipeline":
-                ends = [one for one in self.parsed.get(layer, []) if one.by == "|" and made.start <= one.start < made.end]
+                ends = [
+                    one for one in self.parsed.get(layer, []) if one.by == "|" and made.start <= one.start < made.end
+                ]
                 self.fed[child] = id(max(ends, key=lambda one: one.start)) if ends else 0
 
     def _by(self, commands: Iterable[Command], layer: Layer) -> list[Command]:

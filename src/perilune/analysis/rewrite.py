@@ -37,6 +37,9 @@ class Rewriting:
 
 
 REWRITINGS: tuple[Rewriting, ...] = (
+    Rewriting("url", _ALL, ("%",), code.url),
+    Rewriting("html", _ALL, ("&#",), code.html),
+    Rewriting("unicode", _ALL, ("\\u", "%u"), code.unicode),
     Rewriting("caret", _CMD | {"powershell", ""}, ("^",), shells.caret),
     Rewriting("cmd-slice", _CMD, (":~",), shells.cmd_slices),
     Rewriting("cmd-variable", _CMD, ("%", "!"), shells.cmd_variables),
@@ -69,9 +72,6 @@ REWRITINGS: tuple[Rewriting, ...] = (
     Rewriting("member", frozenset(("lua", "javascript")), ("['", '["'), code.member),
     Rewriting("rot13", _CODE | _PS, ("rot13", "rot_13"), code.rot13),
     Rewriting("invocation", _PS, ("&", "."), ps.invocation),
-    Rewriting("url", _ALL, ("%",), code.url),
-    Rewriting("html", _ALL, ("&#",), code.html),
-    Rewriting("unicode", _ALL, ("\\u", "%u"), code.unicode),
 )  # fmt: skip
 
 

@@ -99,7 +99,7 @@ def _codes(found: re.Match[str]) -> str:
     return quoted(value, doubled=False, like='"') + ")" * max(0, surplus)
 
 
-_BETWEEN = re.compile(r"\s*(?:\+|\.\.|&(?:\s*_\s*\r?\n)?|\.|\\\r?\n|<>)\s*|[ \t]+(?=\S)")
+_BETWEEN = re.compile(r"\s*(?:\+|\.\.|&(?:\s*_\s*\r?\n)?|\.|\\\r?\n|<>)\s*|[ \t]+")
 
 
 def concatenation(text: str) -> str:
@@ -244,14 +244,14 @@ def rot13(text: str) -> str:
     )
 
 
-_URL_RUN = re.compile(r"(?:%[0-9a-fA-F]{2}[\w./:?=&+-]{0,3}){3,}")
-_HTML_RUN = re.compile(r"(?:&#(?:x[0-9a-fA-F]{1,6}|\d{1,7});[^&<>]{0,3}){3,}")
-_UNICODE_RUN = re.compile(r"(?:(?:\\u|%u)[0-9a-fA-F]{4}[\w ./:-]{0,3}){3,}")
+_URL_RUN = re.compile(r"(?:%[0-9a-fA-F]{2}){3,}+(?:[\w./:?=&+-]{0,3}%[0-9a-fA-F]{2})*+")
+_HTML_RUN = re.compile(r"(?:&#(?:x[0-9a-fA-F]{1,6}|\d{1,7});){3,}+(?:[^&<>]{0,3}&#(?:x[0-9a-fA-F]{1,6}|\d{1,7});)*+")
+_UNICODE_RUN = re.compile(r"(?:(?:\\u|%u)[0-9a-fA-F]{4}){3,}+(?:[\w ./:-]{0,3}(?:\\u|%u)[0-9a-fA-F]{4})*+")
 _UNICODE = re.compile(r"(?:\\u|%u)([0-9a-fA-F]{4})")
 
 
 def url(text: str) -> str:
-    """Runs of `%68`; a few in a URL are as common as water, so three in a row are asked for."""
+    """Runs of `%68`; a few in a URL are as common as water, so three without a gap are asked for."""
     return _URL_RUN.sub(
         lambda m: _good(unquote(m.group(), errors="strict") if _decodes(m.group()) else "", m.group()), text
     )

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from bisect import bisect_right
+from collections.abc import Callable
 from functools import lru_cache
 
 from perilune.analysis import decoders, pipes, posix
@@ -246,6 +248,7 @@ def _output(inner: str) -> str | None:
     return read.text if read else None
 
 
+_QUOTED = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*'")
 _EMPTY_QUOTES = re.compile(r"(?<=[A-Za-z/.])(?:''|\"\")(?=[A-Za-z/.])")
 _PIECES = re.compile(
     r"(?<![\w'\"=$\\-])(?=[\w'\"/.]{3,80})(?:[\w/.]*(?:'[\w/.]{1,3}'|\"[\w/.]{1,3}\"))+[\w/.]*(?=[\s;|&)]|$)"
@@ -255,11 +258,28 @@ _ESCAPED_LETTER = re.compile(r"(?<![\\\w'\"\[{$(^.|*+?-])(?=(?:\w*\\\w){2})((?:\
 
 def posix_quotes(text: str) -> str:
     r"""Quotes and backslashes inside a word: `c''url`, `w'g'et`, `c\at`."""
-    text = _EMPTY_QUOTES.sub("", text)
-    text = _PIECES.sub(_without_quotes, text)
-    if "\\" not in text:
-        return text
-    return _ESCAPED_LETTER.sub(lambda m: m.group().replace("\\", ""), text)
+    # Inside a quoted text with blanks the quotes are another language's.
+    sentences = [m.span() for m in _QUOTED.finditer(text) if any(c in " \t(" for c in m.group())]
+
+    def outside(change: Callable[[re.Match[str]], str]) -> Callable[[re.Match[str]], str]:
+        starts = [start for start, _ in sentences]
+
+        def changed(found: re.Match[str]) -> str:
+            at = bisect_right(starts, found.start()) - 1
+            return found.group() if at >= 0 and found.start() < sentences[at][1] else change(found)
+
+        return changed
+
+    edits = [
+        Edit(m.start(), m.end(), outside(change)(m))
+        for pattern, change in (
+            (_EMPTY_QUOTES, lambda m: ""),
+            (_PIECES, _without_quotes),
+            (_ESCAPED_LETTER, lambda m: m.group().replace("\\", "")),
+        )
+        for m in pattern.finditer(text)
+    ]
+    return apply(text, [edit for edit in edits if edit.text != text[edit.start : edit.end]])
 
 
 def _without_quotes(found: re.Match[str]) -> str:

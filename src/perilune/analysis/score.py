@@ -2,7 +2,8 @@
 
 The prior says how rare abuse is among command lines that anyone bothers to analyse. Signs of one family speak of the
 same thing, so the heaviest counts in full and each further one half as much as the one before. What speaks for
-harmlessness can take away at most `MOST_OFF`, however much of it there is: an attacker can write documentation too.
+harmlessness can take away at most `MOST_OFF`, and less the more speaks against it: anyone can append `--help` to a
+reverse shell.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from perilune.model.rules import Level
 
 PRIOR = -3.5  # about 3 in 100
 MOST_OFF = 1.5
+WEAK, STRONG = 3.0, 6.0  # evidence up to which context counts in full, and from which on it counts nothing
 MOST = 9.0  # beyond, a sigmoid has nothing more to say
 
 # The lowest score of each band; docs/reference/analysis.md has what they mean in measured precision.
@@ -39,19 +41,20 @@ def weigh(capabilities: Sequence[Capability]) -> tuple[int, Level, tuple[Weighed
         if odds >= 0.05:
             more = f" (further sign of {one.family}, counted {'half' if before == 1 else 'less'})" if before else ""
             reasons.append(Weighed(odds, one.title + more, one.id))
-    reasons += _off([c for c in capabilities if c.weight < 0])
+    evidence = sum(reason.odds for reason in reasons if reason.odds > 0)
+    room = MOST_OFF * max(0.0, min(1.0, (STRONG - evidence) / (STRONG - WEAK)))
+    reasons += _off([c for c in capabilities if c.weight < 0], room)
     total = max(-MOST, min(MOST, sum(reason.odds for reason in reasons)))
     score = round(100 / (1 + math.exp(-total)))
     return score, band(score), tuple(reasons)
 
 
-def _off(harmless: Sequence[Capability]) -> list[Weighed]:
-    left = MOST_OFF
+def _off(harmless: Sequence[Capability], left: float) -> list[Weighed]:
     found: list[Weighed] = []
     for one in sorted(harmless, key=lambda c: c.weight):
         odds = min(left, -one.weight)
         left -= odds
-        if odds > 0:
+        if odds >= 0.05:
             found.append(Weighed(-round(odds, 2), one.title, one.id))
     return found
 
