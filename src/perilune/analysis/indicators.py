@@ -22,7 +22,7 @@ _HOST = rf"[A-Za-z0-9_-]{{1,63}}+(?:{_DOT}[A-Za-z0-9_-]{{1,63}}+){{1,12}}"
 _URL = re.compile(
     rf"""(?<![A-Za-z0-9+.-])(?P<scheme>h(?:tt|xx|XX|\*\*)ps?|https?|s?f(?:t|x)ps?|wss?|ldaps?|rmi|smb|gopher|tcp|udp|socks[45]?|file|nfs|ssh|git)
     (?P<sep>:// | \[:\]// | :\\{{2,4}}/? | \[://\] | :\[//\] | :/(?=[^/\s]))
-    (?P<rest>(?:{_DOT}|\[:\]|[^\s"'<>|`()\[\]{{}};,\\^]|,(?=[\w/])|;(?=\w+=)|\((?=\w+\))|(?<=\w)\))+)""",
+    (?P<rest>(?:\[[0-9a-fA-F:.]{2, 45}\])?(?:{_DOT}|\[:\]|[^\s"'<>|`()\[\]{{}};,\\^]|,(?=[\w/])|;(?=\w+=)|\((?=\w+\))|(?<=\w)\))*)""",
     re.VERBOSE | re.IGNORECASE,
 )
 _DOMAIN = re.compile(
@@ -95,6 +95,8 @@ def _in_text(text: str, layer: int) -> Iterator[Indicator]:
         yield from _urls(text, layer)
     if "." in text or "dot" in text:
         yield from _hosts(text, layer)
+    if text.count(":") > 1:
+        yield from _ipv6(text, layer)
     if "@" in text or "(at)" in text or "[at]" in text:
         yield from _emails(text, layer)
     if "\\" in text:
@@ -132,7 +134,8 @@ def _urls(text: str, layer: int) -> Iterator[Indicator]:
             continue
         rest = match.group("rest").rstrip(".,;:!?)")
         host_part, slash, tail = rest.partition("/")
-        host = _plain(host_part).rpartition("@")[2].partition(":")[0]
+        host = _plain(host_part).rpartition("@")[2]
+        host = host.partition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
         if not host or host.startswith("$"):
             continue
         end = match.start("rest") + len(rest)
@@ -220,18 +223,22 @@ def _hosts(text: str, layer: int) -> Iterator[Indicator]:
         yield Indicator(
             IndicatorKind.IPV4, plain, layer, *match.span("ip"), plain != match.group("ip"), ip_scope(address)
         )
-    if text.count(":") > 1:
-        for match in _IPV6.finditer(text):
-            try:
-                address6 = ipaddress.IPv6Address(match.group("ip"))
-            except ValueError:
-                continue
-            if int(address6) < 1 << 16 and int(address6) != 1:
-                continue  # `::` alone is PowerShell's and C++'s
-            yield Indicator(IndicatorKind.IPV6, str(address6), layer, *match.span("ip"), False, ip_scope(address6))
     for pattern in (_DOMAIN, _AT_DOMAIN):
         for match in pattern.finditer(text):
             yield from _domain(match, layer)
+
+
+def _ipv6(text: str, layer: int) -> Iterator[Indicator]:
+    for match in _IPV6.finditer(text):
+        try:
+            address6 = ipaddress.IPv6Address(match.group("ip"))
+        except ValueError:
+            continue
+        if int(address6) < 1 << 16 and int(address6) != 1:
+            continue  # `::` alone is PowerShell's and C++'s
+        if not any(char.isdigit() for char in match.group("ip")):
+            continue  # `a::b` is C++'s as well
+        yield Indicator(IndicatorKind.IPV6, str(address6), layer, *match.span("ip"), False, ip_scope(address6))
 
 
 def _domain(match: re.Match[str], layer: int) -> Iterator[Indicator]:

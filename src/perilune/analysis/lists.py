@@ -85,14 +85,14 @@ class Lists:
 
 def _keys(indicator: Indicator) -> Iterator[str]:
     value = indicator.value
-    yield value if indicator.kind is IndicatorKind.WALLET else value.lower()
+    keys = [value if indicator.kind is IndicatorKind.WALLET else value.lower()]
     if indicator.kind is IndicatorKind.DOMAIN:
         labels = value.split(".")
-        for at in range(1, len(labels) - 1):
-            yield ".".join(labels[at:])
+        keys += [".".join(labels[at:]) for at in range(1, len(labels) - 1)]
     elif indicator.kind is IndicatorKind.URL:
         bare = value.lower().rstrip("/")
-        yield from dict.fromkeys((bare, bare.partition("?")[0]))
+        keys += [bare, bare.partition("?")[0]]
+    yield from dict.fromkeys(keys)
 
 
 def parse(text: str, name: str) -> IndicatorList:
