@@ -84,4 +84,4 @@ def test_sigmahq_on_the_attack_samples(sigmahq: Sequence[Rule], attack_samples: 
         chosen = range(at % step, len(batch), step)
         rules = by_table[batch.name]
         found = {(rule, chosen.index(row)) for rule, row in by_matcher(rules, batch) if row in chosen}
-        assert found == by_oracle(rules, batch.take(pa.array(chosen, pa.int64())))
+        assert found == by_oracle(rules, Table(batch.name, batch.data.take(pa.array(chosen, pa.int64()))))
