@@ -24,7 +24,7 @@ from perilune.model.analysis import Capability, Command, Indicator, Layer, Sign,
 
 MAX_TEXT = 200_000  # characters of one layer that are searched
 MAX_COMMANDS = 200  # commands that are tested
-ALONE = 2.6  # the most that a capability may weigh which one pattern alone can show: it stays below `medium`
+ALONE = 2.4  # the most that a capability may weigh which one pattern alone can show: it stays below `medium`
 
 FAMILIES = (
     "download and run", "in-memory execution", "defence tampering", "credential access", "discovery", "persistence",
@@ -42,6 +42,7 @@ class Test:
     program: re.Pattern[str] | None = None
     argument: re.Pattern[str] | None = None
     by: re.Pattern[str] | None = None
+    path: re.Pattern[str] | None = None
     layer: re.Pattern[str] | None = None
     indicator: re.Pattern[str] | None = None
 
@@ -98,9 +99,9 @@ def parse(document: object, source: str) -> Definition:
 def _test(name: str, spec: object, source: str) -> Test:
     if isinstance(spec, str):
         return Test(name, text=spec)
-    if not isinstance(spec, dict) or not spec or set(spec) - {"program", "argument", "by", "layer", "indicator"}:
+    if not isinstance(spec, dict) or not spec or set(spec) - {"program", "argument", "by", "path", "layer", "indicator"}:
         raise ContentError(
-            f"test {name}: a pattern, or a mapping of program, argument, by, layer or indicator", where=source
+            f"test {name}: a pattern, or a mapping of program, path, argument, by, layer or indicator", where=source
         )
     try:
         ways: dict[str, Any] = {key: re.compile(value, re.IGNORECASE) for key, value in spec.items()}
@@ -130,7 +131,7 @@ class Catalogue:
         self._patterns = Patterns({key: text for key, text in texts.items() if key not in loose or key in alone})
         self._lazy = {key: Patterns({key: texts[key]}) for key in sorted(loose - alone)}
         structural = [(d.id, t) for d in self.definitions for t in d.tests.values() if not t.text]
-        self._of_commands = [(owner, t) for owner, t in structural if t.program is not None or t.by is not None]
+        self._of_commands = [(owner, t) for owner, t in structural if t.program is not None or t.by is not None or t.path is not None]
         self._of_layers = [(owner, t) for owner, t in structural if t.layer is not None]
         self._of_indicators = [(owner, t) for owner, t in structural if t.indicator is not None]
         self._programs = Chooser([t.program.pattern if t.program else ".*" for _, t in self._of_commands], whole=True)
@@ -199,6 +200,8 @@ def _search(patterns: Patterns, layer: Layer, text: str, signs: dict[str, Sign])
 
 def _runs(test: Test, command: Command) -> bool:
     if test.by is not None and not test.by.fullmatch(command.by):
+        return False
+    if test.path is not None and not test.path.search(command.image):
         return False
     return test.argument is None or test.argument.search(" ".join(command.arguments)[:2000]) is not None
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from perilune.model.analysis import Capability, Weighed
 from perilune.model.rules import Level
 
-PRIOR = -3.5  # about 3 in 100
+PRIOR = -3.3  # about 3.5 in 100
 MOST_OFF = 1.5
 WEAK, STRONG = 3.0, 6.0  # evidence up to which context counts in full, and from which on it counts nothing
 MOST = 9.0  # beyond, a sigmoid has nothing more to say

@@ -102,7 +102,9 @@ def _shifted(a: int, by: int) -> int:
     return a << by if by >= 0 else (a & (1 << 64) - 1) >> -by
 
 
-def _whole(function: Callable[[int | float, int | float], int | float]) -> Callable[[int | float, int | float], int | float]:
+def _whole(
+    function: Callable[[int | float, int | float], int | float],
+) -> Callable[[int | float, int | float], int | float]:
     def both(a: int | float, b: int | float) -> int | float:
         found = function(a, b)
         return _wrapped(found) if isinstance(found, int) else found
