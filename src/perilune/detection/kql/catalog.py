@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from perilune.detection.kql.elsewhere import NAMES, columns_of
 from perilune.detection.kql.kinds import Kind
 from perilune.model.tables import BOOL, COLUMNS, LONG, TABLES, TEXTS, TIME, TableSchema
 
@@ -53,9 +54,8 @@ def standard(*, filled: bool = False) -> Catalog:
     Args:
         filled: as if all columns held something, so that `union *` and `search` mean every table.
     """
-    return Catalog(
-        {
-            name: Source(name, declared(schema), frozenset(schema.columns) if filled else frozenset())
-            for name, schema in TABLES.items()
-        }
-    )
+    ours = {
+        name: Source(name, declared(schema), frozenset(schema.columns) if filled else frozenset())
+        for name, schema in TABLES.items()
+    }
+    return Catalog({name: Source(name, columns_of(name)) for name in NAMES} | ours)

@@ -52,6 +52,8 @@ def alike(left: Value, right: Value, at: Span, op: str) -> tuple[Value, Value, K
     found = common([left.kind, right.kind])
     if found is not None:
         return convert(left, found), convert(right, found), found
+    if Kind.BOOL in kinds and kinds & WHOLE:  # `IsLocalAdmin == 1`
+        return convert(left, Kind.LONG), convert(right, Kind.LONG), Kind.LONG
     if kinds == {Kind.STRING, Kind.GUID}:
         return convert(left, Kind.STRING), convert(right, Kind.STRING), Kind.STRING
     if Kind.STRING in kinds and (plain := _literal(left, right)):

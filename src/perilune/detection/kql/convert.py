@@ -32,6 +32,7 @@ WHOLE_TEXT = r"\s*[+-]?[0-9]+\s*"
 HEX_TEXT = r"\s*0[xX][0-9a-fA-F]{1,16}\s*"
 REAL_TEXT = r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*"
 UTC_TEXT = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?Z?)?"
+JSON_COLUMNS = frozenset(("AdditionalFields",))
 _DATETIME_FORM = "%Y-%m-%dT%H:%M:%S.%f"
 
 
@@ -50,9 +51,19 @@ def coerce(value: Value, kind: Kind, at: Span, what: str) -> Value:
         return value
     if value.kind is Kind.DYNAMIC or (value.kind in NUMERIC and kind in NUMERIC) or value.const is None:
         return convert(value, kind)
+    if kind is Kind.DYNAMIC and value.kind is Kind.STRING:
+        return _json_column(value, at, what)
     if {value.kind, kind} == {Kind.STRING, Kind.GUID} or kind is Kind.DYNAMIC:
         return convert(value, kind)
     raise KqlError(f"{what} takes a {kind}, not a {value.kind}", at, hint=f"use to{kind}()")
+
+
+def _json_column(value: Value, at: Span, what: str) -> Value:
+    """A column that is declared a string and holds JSON, as Defender's AdditionalFields, is read as what it holds."""
+    if value.name not in JSON_COLUMNS:
+        raise KqlError(f"{what} takes a dynamic, not a string", at, hint="parse_json() makes one of a text")
+    held = case((fn("json_valid", value.sql), cast(value.sql, "JSON")))
+    return Value(held, Kind.DYNAMIC, source=value.sql)
 
 
 def same_kind(values: list[Value], kind: Kind) -> list[Value]:

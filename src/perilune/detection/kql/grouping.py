@@ -28,6 +28,13 @@ class Output:
     value: Value
 
 
+@dataclass(frozen=True, slots=True)
+class Packed(Output):
+    """One row as a struct, which becomes these columns once the groups are made: it is then computed once."""
+
+    fields: tuple[tuple[str, Kind], ...] = ()
+
+
 def summarize(compiler: Compiler, relation: Relation, tree: Summarize, names: Names) -> Relation:
     scope = Scope(names, relation)
     namer = Namer()
@@ -44,7 +51,24 @@ def summarize(compiler: Compiler, relation: Relation, tree: Summarize, names: Na
         outputs += _aggregated(compiler, relation, item, replace(scope, aggregating=True), namer, keys)
     if not keys and not outputs:
         raise KqlError("summarize needs an aggregate or `by`", tree.at)
-    return grouped(compiler, relation, keys, outputs, traced=True)
+    found = grouped(compiler, relation, keys, outputs, traced=True)
+    return _unpacked(compiler, found, [*keys, *outputs])
+
+
+def _unpacked(compiler: Compiler, relation: Relation, outputs: list[Output]) -> Relation:
+    if not any(isinstance(one, Packed) for one in outputs):
+        return relation
+    items: list[tuple[Column, Sql]] = []
+    for one, held in zip(outputs, relation.columns, strict=False):
+        if not isinstance(one, Packed):
+            items.append((replace(held, sql=""), column(held.physical)))
+            continue
+        for n, (name, kind) in enumerate(one.fields):
+            field: Sql = fn("struct_extract", column(held.physical), text(f"f{n}"))
+            if kind is Kind.STRING:
+                field = coalesce(field, text(""))
+            items.append((Column(name, kind), field))
+    return compiler.select(relation, items)
 
 
 def _check_keys(items: tuple[Item, ...], keys: list[Output]) -> None:
@@ -147,12 +171,8 @@ def _arg(
     fields = [exp.PropertyEQ(this=exp.to_identifier(f"f{n}"), expression=value.sql.copy())
               for n, (_, value) in enumerate(wanted)]  # fmt: skip
     row = fn(f"arg_{sql_name}", exp.Anonymous(this="struct_pack", expressions=fields), by.sql)
-    for n, (name, value) in enumerate(wanted):
-        found: Sql = fn("struct_extract", row, text(f"f{n}"))
-        if value.kind is Kind.STRING:
-            found = coalesce(found, text(""))
-        outputs.append(Output(namer.take(name) if name else namer.named(Star(call.at)), Value(found, value.kind)))
-    return outputs
+    named = tuple((namer.take(name) if name else namer.named(Star(call.at)), value.kind) for name, value in wanted)
+    return [*outputs, Packed(namer.take("arg_row"), Value(row, Kind.DYNAMIC), named)]
 
 
 def _take_any(

@@ -9,8 +9,8 @@ from perilune.detection.kql.syntax import Call, Expr, Index, Literal, Member, Na
 # Calls that keep the name of the column they are made of.
 _KEEPS = frozenset(
     "tostring toint tolong todouble toreal todecimal tobool toboolean todatetime totimespan todynamic toobject toguid "
-    "parse_json bin floor bin_at round startofday startofweek startofmonth startofyear endofday endofweek endofmonth "
-    "endofyear format_datetime format_timespan split take_any take_anyif".split()
+    "parse_json parsejson bin floor bin_at round startofday startofweek startofmonth startofyear endofday endofweek "
+    "endofmonth endofyear format_datetime format_timespan split take_any take_anyif".split()
 )
 _PREFIXES = {
     "make_set": "set", "make_set_if": "set", "make_list": "list", "make_list_if": "list",

@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from perilune.detection.kql import comparing, terms
 from perilune.detection.kql.aggregates import AGGREGATES
-from perilune.detection.kql.convert import coerce, convert, to_string
+from perilune.detection.kql.convert import JSON_COLUMNS, coerce, convert, to_string
 from perilune.detection.kql.errors import KqlError, Span, nearest, unsupported
 from perilune.detection.kql.functions import FUNCTIONS, Args
 from perilune.detection.kql.grouping import aggregate_value
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
     from perilune.detection.kql.compiler import Compiler
 
 MAX_STEPS = 200_000  # expressions bound for one query, those in functions once for each call
-JSON_COLUMNS = frozenset(("AdditionalFields",))  # declared as string by Defender and used as a property bag
 
 
 class Scalars:

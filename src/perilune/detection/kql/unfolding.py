@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from perilune.detection.kql.convert import convert
+from perilune.detection.kql.convert import coerce, convert
 from perilune.detection.kql.errors import KqlError, unsupported
 from perilune.detection.kql.kinds import Kind
 from perilune.detection.kql.naming import Namer, default_name
@@ -58,9 +58,9 @@ def expanded(
     lists: list[Sql] = []
     for item in items:
         value = compiler.scalars.value(item.expr, scope)
-        if value.kind is not Kind.DYNAMIC:
-            hint = "parse_json() makes one of a text, split() cuts one"
-            raise KqlError(f"mv-expand takes a dynamic, not a {value.kind}", item.at, hint=hint)
+        if value.kind not in (Kind.DYNAMIC, Kind.STRING):
+            raise KqlError(f"mv-expand takes a dynamic, not a {value.kind}", item.at)
+        value = coerce(value, Kind.DYNAMIC, item.at, "mv-expand")
         found = _items_of(value, as_array)
         lists.append(fn("list_slice", found, number(1), number(most)) if most is not None else found)
     held = [f"mv_{n}" for n in range(len(lists))]
