@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from perilune import readers
 from perilune.casework import investigate
-from perilune.detection import matching, sigma
+from perilune.detection import cache as compiled
+from perilune.detection import matching
 from perilune.detection.kql import hunts
 from perilune.detection.oracle import Explanation
 from perilune.errors import UsageError
@@ -23,7 +24,7 @@ from perilune.model.case import Case
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet
 from perilune.model.sources import SourceReport
-from perilune.model.tables import EventRef
+from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
 
 Progress = Callable[[SourceReport], None]
@@ -62,6 +63,7 @@ def hunt(
     rules: Iterable[str | Path] = (),
     pack: bool = True,
     content: Path | None = None,
+    cache: Path | None = None,
     choice: Choice | None = None,
     limits: readers.Limits | None = None,
     progress: Progress | None = None,
@@ -73,22 +75,31 @@ def hunt(
         rules: files and folders of Sigma rules and KQL hunts to use besides the pack.
         pack: whether to use the rules and known hosts that ship with Perilune.
         content: the user's own content folder, laid out as the packaged one.
+        cache: a folder for compiled rules, which makes the next start fast.
         choice: which of the loaded rules to use.
         limits: budgets of the readers.
         progress: called with each file's report as it is done.
     """
-    ruleset = select(load_rules(rules, pack=pack, content=content), choice or Choice())
+    ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
     sources: list[SourceReport] = []
     spool = Spool()
     hits = Hits(ruleset.rules)
+    gathering = matching.Gathering()
     sigma_rules = RuleSet(tuple(rule for rule in ruleset.rules if not hunts.is_hunt(rule)))
+
+    def detect(batch: Table) -> None:
+        hits.add(batch, spool.add(batch), matching.match(sigma_rules, batch))
+
     for item in readers.read([Path(p) for p in paths], limits or readers.Limits()):
         if isinstance(item, SourceReport):
             sources.append(item)
             if progress is not None:
                 progress(item)
-            continue
-        hits.add(item, spool.add(item), matching.match(sigma_rules, item))
+        else:
+            for batch in gathering.add(item):
+                detect(batch)
+    for batch in gathering.rest():
+        detect(batch)
     refused = _run_hunts(ruleset, spool, hits)
     judged = judge(hits, spool)
     cases, findings = investigate(judged, spool, sources)
@@ -119,18 +130,20 @@ def _run_hunts(ruleset: RuleSet, spool: Spool, hits: Hits) -> tuple[Refusal, ...
     return tuple(refused)
 
 
-def load_rules(paths: Iterable[str | Path] = (), *, pack: bool = True, content: Path | None = None) -> RuleSet:
+def load_rules(
+    paths: Iterable[str | Path] = (), *, pack: bool = True, content: Path | None = None, cache: Path | None = None
+) -> RuleSet:
     """The pack, the user's own content, and the given rules; a rule given twice counts once."""
     found: list[RuleSet] = []
     if pack:
         with as_file(files("perilune") / "content") as folder:
-            found.append(_of_pack(sigma.load([folder / "sigma", folder / "known_hosts"]), folder))
+            found.append(_of_pack(compiled.load([folder / "sigma", folder / "known_hosts"], cache), folder))
             found.append(_of_pack(hunts.load([folder / "hunts"]), folder))
     if content is not None:
         own = [folder for name in ("sigma", "known_hosts") if (folder := content / name).is_dir()]
-        found += [sigma.load(own), hunts.load([content / "hunts"])]
+        found += [compiled.load(own, cache), hunts.load([content / "hunts"])]
     given = [Path(p) for p in paths]
-    found += [sigma.load([path for path in given if path.suffix != ".kql"]), hunts.load(given)]
+    found += [compiled.load([path for path in given if path.suffix != ".kql"], cache), hunts.load(given)]
     unique = {rule.digest: rule for ruleset in found for rule in ruleset.rules}
     refused = tuple(refusal for ruleset in found for refusal in ruleset.refused)
     return RuleSet(tuple(unique.values()), refused)
@@ -215,7 +228,7 @@ def explain(
 
 def _named_rules(rule: str, content: Path | None) -> list[Rule]:
     if Path(rule).is_file():
-        given = sigma.load([Path(rule)])
+        given = compiled.load([Path(rule)], None)
         if given.refused:
             raise UsageError(given.refused[0].reason, where=given.refused[0].source)
         return list(given.rules)

@@ -34,6 +34,11 @@ class Settings:
         return f"sqlite:///{self.home / self.store}"
 
     @property
+    def cache(self) -> Path:
+        """What can be made again: compiled rules."""
+        return self.home / "cache"
+
+    @property
     def content(self) -> Path:
         """The user's own rules, known hosts and suppressions, laid out as the packaged `content/` is."""
         return self.home / "content"

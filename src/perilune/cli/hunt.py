@@ -99,6 +99,7 @@ def hunt(
             rules=[*rule_paths, *configured.rules],
             pack=not no_pack,
             content=configured.content if configured.content.is_dir() else None,
+            cache=configured.cache,
             choice=pipeline.Choice(Level[level.upper()], tags, exclude),
             progress=progress,
         )

@@ -25,7 +25,7 @@ def list_rules(paths: tuple[Path, ...], no_pack: bool, refused: bool, as_json: b
 
     configured = settings.load()
     content = configured.content if configured.content.is_dir() else None
-    found = load_rules([*paths, *configured.rules], pack=not no_pack, content=content)
+    found = load_rules([*paths, *configured.rules], pack=not no_pack, content=content, cache=configured.cache)
     if as_json:
         click.echo(output.dump(output.rules_object(found)))
     elif refused:
