@@ -70,12 +70,16 @@ class Records:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Raw records of one kind that were decoded to columns at once; the first has the number `first`."""
+    """Raw records of one kind that were decoded to columns at once, nested objects to structs.
+
+    Their numbers are `numbers`, or count up from `first`.
+    """
 
     kind: str
     data: pa.Table
     first: int
     size: int = 0
+    numbers: Sequence[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,9 @@ class Reader(Protocol):
 
     name         the format's name, as shown in reports
     looks_for    what its files begin with, in words: shown when no reader recognises a file
+
+    A reader of logs whose times have no year may also have `dated(changed: datetime) -> Reader`: it is then asked
+    for a reader of a file that was last changed at that time.
     """
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,23 +38,24 @@ class Reading:
 def read(
     paths: Iterable[Path] | Path, limits: readers.Limits | None = None, mappings: Mappings | None = None
 ) -> Reading:
-    """Everything under the paths; every report is checked against the rows that came before it."""
+    """Everything under the paths; every report is checked against its file's rows, which come before it."""
     done = Reading()
-    found: dict[str, int] = {}
+    found: dict[str, Counter[str]] = {}
     for item in readers.read([paths] if isinstance(paths, Path) else paths, limits, mappings=mappings):
         if isinstance(item, SourceReport):
-            assert dict(item.rows) == found, item
+            assert dict(item.rows) == found.pop(item.path, {}), item
             assert all("\n" not in problem.what for problem in item.problems), item
             done.reports.append(item)
-            found = {}
             continue
         assert item.data.schema.equals(item.data.select(item.data.column_names).schema)
         assert set(item.data.column_names) <= set(item.schema.columns)
         for name in item.data.column_names:
             assert item.data.schema.field(name).type == item.schema.arrow.field(name).type, name
-        found[item.name] = found.get(item.name, 0) + len(item)
+        for path in item.values("XSourceFile"):
+            found.setdefault(str(path), Counter())[item.name] += 1
         rows = [{k: v for k, v in row.items() if v is not None} for row in item.data.to_pylist()]
         done.rows.setdefault(item.name, []).extend(rows)
+    assert not found, "rows of a file whose report came before them"
     return done
 
 

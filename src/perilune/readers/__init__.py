@@ -1,13 +1,15 @@
 """Files in, Tables out: which reader a file needs, its records, the mapping to the one schema, and a report.
 
 for item in readers.read([Path("logs")], readers.Limits()):
-    ...  # a Table of bounded size, or the SourceReport at the end of each file
+    ...  # a Table of bounded size, or a file's SourceReport, after all of its rows
+
+Small files share a Table; `XSourceFile` and `XSourceRecord` say where each row is from.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -21,9 +23,11 @@ from perilune.readers.sources import Opener, Source, discover, unreadable
 if TYPE_CHECKING:
     from perilune.model.tables import Table
     from perilune.readers.mappings import Mappings
-    from perilune.readers.normalize import Normalizer
+    from perilune.readers.normalize import Normalizer, Origin
 
-__all__ = ["Limits", "Source", "discover", "read", "read_source"]
+__all__ = ["Limits", "Source", "discover", "read", "read_source", "read_sources"]
+
+_MOST_HELD = 1024  # reports that wait for the rows of their files
 
 
 def read(
@@ -33,7 +37,7 @@ def read(
     readers: Sequence[Reader] | None = None,
     mappings: Mappings | None = None,
 ) -> Iterator[Table | SourceReport]:
-    """Every Table of every file under the paths, and after each file its report.
+    """Every Table of every file under the paths; each file's report comes after all of its rows.
 
     Args:
         paths: files, folders and archives.
@@ -42,12 +46,11 @@ def read(
         mappings: instead of the packaged ones.
     """
     limits = limits or Limits()
+    desk = _Desk(limits, readers, mappings)
     with Opener(limits) as opener:
         for item in discover(paths, limits):
-            if isinstance(item, SourceReport):
-                yield item
-            else:
-                yield from read_source(item, limits, readers=readers, mappings=mappings, opener=opener)
+            yield from desk.done(item) if isinstance(item, SourceReport) else desk.read(item, opener)
+    yield from desk.finish()
 
 
 def read_source(
@@ -59,21 +62,88 @@ def read_source(
     opener: Opener | None = None,
 ) -> Iterator[Table | SourceReport]:
     """The Tables of one source, and its report at the end. Needs nothing but the source: any process may do it."""
-    limits = limits or Limits()
-    try:
-        with (opener or Opener(limits)).open(source) as stream:
-            yield from _read_stream(
-                source, stream, limits, packaged(mappings) if readers is None else readers, mappings
-            )
-    except ReadError as error:
-        yield unreadable(source.name, error.what)
+    yield from read_sources([source], limits, readers=readers, mappings=mappings, opener=opener)
 
 
-def _read_stream(
-    source: Source, stream: BinaryIO, limits: Limits, readers: Sequence[Reader], mappings: Mappings | None
+def read_sources(
+    sources: Iterable[Source],
+    limits: Limits | None = None,
+    *,
+    readers: Sequence[Reader] | None = None,
+    mappings: Mappings | None = None,
+    opener: Opener | None = None,
 ) -> Iterator[Table | SourceReport]:
-    from perilune.readers.mappings import packaged as packaged_mappings
-    from perilune.readers.normalize import Normalizer
+    """The same of several sources; small ones share a Table. A source's report comes after all of its rows."""
+    limits = limits or Limits()
+    desk = _Desk(limits, readers, mappings)
+    for source in sources:
+        yield from desk.read(source, opener or Opener(limits))
+    yield from desk.finish()
+
+
+class _Desk:
+    """Reads source after source into common Tables, and holds each report back until its rows are out."""
+
+    def __init__(self, limits: Limits, readers: Sequence[Reader] | None, mappings: Mappings | None) -> None:
+        from perilune.readers.mappings import packaged as packaged_mappings
+        from perilune.readers.normalize import Normalizer
+
+        self._limits = limits
+        self._readers = packaged(mappings) if readers is None else readers
+        self._normalizer = Normalizer(mappings or packaged_mappings(), limits)
+        self._held: list[Callable[[], SourceReport]] = []
+
+    def done(self, report: SourceReport) -> Iterator[Table | SourceReport]:
+        """A report whose rows, if any, are all in."""
+        yield from self._hold(lambda: report)
+
+    def _hold(self, report: Callable[[], SourceReport]) -> Iterator[Table | SourceReport]:
+        self._held.append(report)
+        if not self._normalizer.rows or len(self._held) >= _MOST_HELD:
+            yield from self.finish()
+
+    def read(self, source: Source, opener: Opener) -> Iterator[Table | SourceReport]:
+        try:
+            with opener.open(source) as stream:
+                yield from self._read(source, stream)
+        except ReadError as error:
+            yield from self.done(unreadable(source.name, error.what))
+
+    def _read(self, source: Source, stream: BinaryIO) -> Iterator[Table | SourceReport]:
+        head, text = _decoded(stream)
+        reader = find_reader(head, self._readers)
+        if reader is None:
+            yield from self.done(_unknown(source, head, self._readers))
+            return
+        reader = _dated(reader, source)
+        origin = self._normalizer.begin(source.name, reader.name)
+        tally = _Tally(self._limits)
+        yield from _tables(reader, text, self._normalizer, tally, self._limits)
+        fault = getattr(stream, "fault", None)
+        if fault:
+            tally.lose(Problem(fault))
+        yield from self._hold(lambda: tally.report(source, origin))
+
+    def finish(self) -> Iterator[Table | SourceReport]:
+        """All that is waiting."""
+        yield from self._normalizer.flush()
+        held, self._held = self._held, []
+        for report in held:
+            yield report()
+
+
+def _dated(reader: Reader, source: Source) -> Reader:
+    """The reader that knows when the file was changed, where the format has times without a year."""
+    dated = getattr(reader, "dated", None)
+    if dated is None:
+        return reader
+    from perilune.readers.sources import last_change
+
+    return cast(Reader, dated(last_change(source)))
+
+
+def _decoded(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """The stream as UTF-8 where it is text, and its first bytes."""
     from perilune.readers.sources import rewound
     from perilune.readers.streams import Transcoded, read_head
 
@@ -84,17 +154,7 @@ def _read_stream(
         text = cast(BinaryIO, Transcoded(text, encoding))
         head = read_head(text, HEAD)
         text = rewound(head, text)
-    reader = find_reader(head, readers)
-    if reader is None:
-        yield _unknown(source, head, readers)
-        return
-    normalizer = Normalizer(mappings or packaged_mappings(), source.name, reader.name, limits)
-    tally = _Tally(limits)
-    yield from _tables(reader, text, normalizer, tally, limits)
-    fault = getattr(stream, "fault", None)
-    if fault:
-        tally.lose(Problem(fault))
-    yield tally.report(source, reader, normalizer)
+    return head, text
 
 
 def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: _Tally, limits: Limits) -> Iterator[Table]:
@@ -106,7 +166,6 @@ def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: _Ta
                 tally.take(item)
     except Exception as error:  # noqa: BLE001 - the door for one bad file: a reader may be a plugin
         tally.lose(Problem(f"the {reader.name} reader failed: {type(error).__name__}: {_line(error)}"))
-    yield from normalizer.flush()
 
 
 def _line(error: Exception) -> str:
@@ -157,16 +216,16 @@ class _Tally:
         known = self._problems.get(what, Problem(what, 0, problem.where))
         self._problems[what] = Problem(what, known.count + problem.count, known.where)
 
-    def report(self, source: Source, reader: Reader, normalizer: Normalizer) -> SourceReport:
-        self.skip(normalizer.skipped)
-        for problem in normalizer.faults.values():
+    def report(self, source: Source, origin: Origin) -> SourceReport:
+        self.skip(origin.skipped)
+        for problem in origin.faults.values():
             self.add(problem)
         return SourceReport(
             path=source.name,
-            format=reader.name,
-            reading=self._reading(sum(normalizer.counts.values())),
+            format=origin.format,
+            reading=self._reading(sum(origin.counts.values())),
             records=self._found,
-            rows=dict(normalizer.counts),
+            rows=dict(origin.counts),
             skipped=dict(self._skipped),
             problems=tuple(self._problems.values()),
         )

@@ -19,7 +19,7 @@ BESIDE = frozenset(
     "_SubscriptionId _TimeReceived _Internal_WorkspaceResourceId MG ManagementGroupName Computer RawData "
     "SourceComputerId Tenant".split()
 )
-_CATEGORY = "AdvancedHunting-"
+CATEGORY = "AdvancedHunting-"
 _ROWS = ("records", "results", "Results", "value")
 
 _ACTIONS = (
@@ -91,7 +91,7 @@ def open_envelope(record: Mapping[str, object]) -> Iterator[tuple[object, str | 
     """What an envelope holds, each with the table that the envelope names."""
     category = record.get("category") or record.get("Category")
     if isinstance(record.get("properties"), dict):
-        yield record["properties"], category.removeprefix(_CATEGORY) if isinstance(category, str) else None
+        yield record["properties"], category.removeprefix(CATEGORY) if isinstance(category, str) else None
         return
     tables = record.get("tables")
     if isinstance(tables, list):

@@ -15,7 +15,7 @@ import orjson
 
 from perilune.model.sources import Problem
 from perilune.ports import MIB, Columns, Limits, Lost, Read
-from perilune.readers.columnar import Columnar
+from perilune.readers.columnar import Columnar, Rest
 from perilune.readers.gather import Gathered
 from perilune.readers.mappings import Mappings
 from perilune.readers.products import Products
@@ -44,7 +44,7 @@ class JsonReader:
         products = Products(self._mappings(), gathered, limits)
         head = stream.read(_LOOK)
         again = cast(BinaryIO, Headed(head, stream))
-        values = _lines(again, limits) if _is_lines(head) else _document(again, limits)
+        values = _lines(again, limits, self._mappings()) if _is_lines(head) else _document(again, limits)
         for item in values:
             if isinstance(item, tuple):
                 products.add(*item)
@@ -81,22 +81,27 @@ def _is_whole(line: bytes) -> bool:
         return False
 
 
-def _lines(stream: BinaryIO, limits: Limits) -> Iterator[Value | Columns | Lost | Problem]:
-    loads, columnar = orjson.loads, Columnar()
+def _lines(stream: BinaryIO, limits: Limits, mappings: Mappings) -> Iterator[Value | Columns | Lost | Problem]:
+    columnar = Columnar(mappings)
     for block in line_blocks(stream, limits):
         if not isinstance(block, Lines):
             yield block
             continue
-        columns = columnar.parse(block)
-        if columns is not None:
-            yield columns
-            continue
-        for number, line in enumerate(block.lines, block.first):
-            try:
-                yield loads(line), number, len(line)
-            except orjson.JSONDecodeError:
-                if line.strip(b" \t\r\0"):
-                    yield from _mended(line, number)
+        for part in columnar.split(block):
+            if isinstance(part, Columns):
+                yield part
+            else:
+                yield from _one_by_one(part)
+
+
+def _one_by_one(rest: Rest) -> Iterator[Value | Lost | Problem]:
+    loads = orjson.loads
+    for number, line in zip(rest.numbers, rest.lines, strict=True):
+        try:
+            yield loads(line), number, len(line)
+        except orjson.JSONDecodeError:
+            if line.strip(b" \t\r\0"):
+                yield from _mended(line, number)
 
 
 def _mended(line: bytes, number: int) -> Iterator[Value | Lost | Problem]:

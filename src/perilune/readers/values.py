@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from types import NoneType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute
 
 from perilune.model.tables import BOOL, LONG, TEXT, TEXTS, TIME
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 else:
     Array = pa.Array
 
+pc: Any = pyarrow.compute  # its stubs know no array of which the type is found only when it runs
 Values = Sequence[object]
 
 
@@ -36,16 +39,33 @@ BAD = _Bad()
 
 @dataclass(slots=True)
 class Faults:
-    """Values of one batch that could not be converted: how many by fault, and the first of each."""
+    """Values of one batch that could not be converted: by file and fault how many, and the first.
+
+    numbers  of each row its record's number in its file
+    starts   of each file its first row
+    """
 
     numbers: Sequence[int]
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, str] = field(default_factory=dict)
+    starts: Sequence[int] = (0,)
+    found: dict[tuple[int, str], tuple[int, str]] = field(default_factory=dict)
 
     def add(self, what: str, row: int, value: object) -> None:
-        self.counts[what] = self.counts.get(what, 0) + 1
-        if what not in self.examples:
-            self.examples[what] = f"record {self.numbers[row]}: {shorten(value)}"
+        key = (bisect_right(self.starts, row) - 1, what)
+        count, example = self.found.get(key) or (0, f"record {self.numbers[row]}: {shorten(value)}")
+        self.found[key] = (count + 1, example)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """By fault, in how many rows it was found."""
+        found: dict[str, int] = {}
+        for (_, what), (count, _) in self.found.items():
+            found[what] = found.get(what, 0) + count
+        return found
+
+    @property
+    def examples(self) -> dict[str, str]:
+        """The first of each fault."""
+        return {what: example for (_, what), (_, example) in reversed(self.found.items())}
 
 
 def shorten(value: object, most: int = 60) -> str:
@@ -179,7 +199,7 @@ def truths(values: Values, what: str, faults: Faults) -> Array:
 # --- times
 
 _ISO = re.compile(
-    r"\s*(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?)?"
+    r"\s*(\d{4})[-/](\d\d)[-/](\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d{1,12}))?)?)?"
     r"\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?\s*\Z",
     re.ASCII,
 )
@@ -293,18 +313,29 @@ def _iso_column(values: Values) -> Array | None:
 
 def cast_times(column: Array, first: str | None = None) -> Array | None:
     """A text column of one ISO form as times; None where the form differs or a value has another meaning."""
+    if column.type != TEXT:
+        return None
     first = first or next((text for text in column.slice(0, 100).to_pylist() if text), None)
-    if column.type != TEXT or first is None or first.startswith("0001"):
+    if first is None or first.startswith("0001"):
         return None
     try:
-        if first.endswith("Z"):
-            fine = len(first) > _LONGEST_MICRO + 1
-            return column.cast(_NANO_UTC).cast(TIME, safe=False) if fine else column.cast(TIME)
-        if len(first) > _LONGEST_MICRO:
-            return column.cast(_NANO).cast(_MICRO, safe=False).view(TIME)
-        return column.cast(_MICRO).view(TIME)
+        found = _cast_times(column, first)
     except pa.ArrowInvalid:
         return None
+    earliest = pc.min(found.view(LONG)).as_py()
+    return None if earliest is not None and earliest < _NO_TIME else found
+
+
+_NO_TIME = -60_000_000_000 * 1_000_000  # in the year 68: .NET's "no time", the year 1, is not to become a time
+
+
+def _cast_times(column: Array, first: str) -> Array:
+    if first.endswith("Z"):
+        fine = len(first) > _LONGEST_MICRO + 1
+        return column.cast(_NANO_UTC).cast(TIME, safe=False) if fine else column.cast(TIME)
+    if len(first) > _LONGEST_MICRO:
+        return column.cast(_NANO).cast(_MICRO, safe=False).view(TIME)
+    return column.cast(_MICRO).view(TIME)
 
 
 # --- texts made of texts
@@ -395,6 +426,17 @@ def listed(text: str) -> str | None:
     return text or None if parts is None else ";".join(text_of(part) or "" for part in parts) or None
 
 
+_ADDRESS = re.compile(
+    r"\[?((?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]*:[0-9a-fA-F:]+(?:(?:\d{1,3}\.){3}\d{1,3})?)\]?(?::\d+)?\Z"
+)
+
+
+def address(text: str) -> str | None:
+    """The IP address of a client that may be written with its port."""
+    found = _ADDRESS.match(text)
+    return found[1] if found else None
+
+
 _ZONE = re.compile(r"[T ]\d\d:?\d\d.*?([+-]\d\d):?(\d\d)\s*\Z")
 
 
@@ -433,6 +475,7 @@ DERIVED: dict[str, Callable[[str], str | None]] = {
     "command": command,
     "offset": offset,
     "listed": listed,
+    "address": address,
 }
 
 
@@ -465,3 +508,75 @@ def _json(value: object) -> str | None:
         stripped = value.strip()
         return None if stripped in ("[]", "{}", "null", "") else value
     return dump(value)
+
+
+# --- columns that are in Arrow already
+
+
+def cast_wholes(column: Array) -> Array | None:
+    """A text column of short decimal numbers as numbers; None where something else is in it."""
+    if not pc.all(pc.ascii_is_decimal(column)).as_py() or pc.max(pc.binary_length(column)).as_py() > 18:
+        return None
+    return column.cast(LONG)
+
+
+def convert(how: str, column: Array) -> Array | None:
+    """The column as `how` says; None where a value is a fault, so that every value has to be looked at."""
+    if how == "text":
+        return column if column.type == TEXT else column.cast(TEXT)
+    if column.type == _PLAIN.get(how):
+        return column
+    if how == "time":
+        found = _micro_times(column) if column.type == LONG else cast_times(column)
+        if found is not None:
+            return found
+    return Coded.of(column).convert(how, frozenset())
+
+
+_PLAIN = {"int": LONG, "bool": BOOL}
+
+
+def _micro_times(column: Array) -> Array | None:
+    smallest, largest = pc.min_max(column).as_py().values()
+    return column.cast(TIME) if smallest is not None and smallest >= 10**14 and largest < 10**17 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Coded:
+    """A column as its distinct values, and for each row which of them it holds."""
+
+    indices: Array
+    values: Sequence[object]
+
+    @staticmethod
+    def of(column: Array) -> Coded:
+        found: Any = column.dictionary_encode()
+        return Coded(found.indices, found.dictionary.to_pylist())
+
+    def convert(self, how: str, absent: frozenset[str]) -> Array | None:
+        """Each distinct value converted, `absent` ones to null; None where one of them is a fault."""
+        one = _ONE.get(how) or _deriving(DERIVED[how])
+        found = [None if value in absent else one(value) for value in self.values]
+        if any(value is BAD for value in found):
+            return None
+        kind: Any = _KIND.get(how)
+        column: Any = _text_array(found) if kind is None else pa.array(found, kind)
+        column = column.take(self.indices)
+        return cast(Array, column.cast(TIME) if how == "time" else column)
+
+    def replace(self, change: Callable[[object], str | None]) -> Array:
+        """Each distinct value changed, null too."""
+        found: Any = _text_array([*map(change, self.values), change(None)])
+        return cast(Array, found.take(self.indices.fill_null(len(self.values))))
+
+
+def _deriving(derive: Callable[[str], str | None]) -> Callable[[object], object]:
+    def one(value: object) -> object:
+        text = text_of(value)
+        return None if text is None else derive(text)
+
+    return one
+
+
+_ONE: dict[str, Callable[[object], object]] = {"int": whole, "bool": truth, "time": time_of, "json": _json}
+_KIND = {"int": LONG, "bool": BOOL, "time": LONG}
