@@ -172,10 +172,9 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
 
-def _unknown(source: Source, head: bytes, readers: Sequence[Reader]) -> SourceReport:
-    looked = "; ".join(reader.looks_for for reader in readers)
+def _unknown(source: Source, head: bytes) -> SourceReport:
     kind = "binary data" if b"\0" in head[:4096] else "text"
-    what = f"{kind} that no reader recognises (looked for {looked})"
+    what = f"{kind} that no reader recognises; `perilune sources list` shows what is understood"
     return SourceReport(source.name, "", Reading.UNKNOWN, problems=(Problem(what),))
 
 

@@ -23,16 +23,33 @@ _BOMS = (
 
 def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
     """The readers that ship with Perilune, the most specific first."""
+    from perilune.readers.applog import AppLogReader
     from perilune.readers.auditd import AuditdReader
     from perilune.readers.csv import CsvReader
     from perilune.readers.evtx import EvtxReader
+    from perilune.readers.firewall import PanosReader
     from perilune.readers.jsonl import JsonReader
     from perilune.readers.mappings import packaged as packaged_mappings
+    from perilune.readers.patterns import packaged as formats
+    from perilune.readers.syslog import SyslogReader
+    from perilune.readers.zeek import ZeekReader
 
     def known() -> Mappings:
         return mappings or packaged_mappings()
 
-    return (EvtxReader(), JsonReader(known), AuditdReader(), CsvReader(known))
+    logs = [AppLogReader(one) for one in formats() if not one.last]
+    anything = [AppLogReader(one) for one in formats() if one.last]
+    return (
+        EvtxReader(),
+        JsonReader(known),
+        AuditdReader(),
+        CsvReader(known),
+        ZeekReader(),
+        PanosReader(),
+        *logs,
+        SyslogReader(known, formats),
+        *anything,
+    )
 
 
 def find_reader(head: bytes, readers: Sequence[Reader]) -> Reader | None:

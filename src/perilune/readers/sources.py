@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
@@ -47,6 +48,14 @@ class Source:
         """The path as given, and `!member` for each archive on the way; without control characters."""
         name = "!".join((self.path, *self.members))
         return name if name.isprintable() else "".join(c if c.isprintable() else "�" for c in name)
+
+
+def last_change(source: Source) -> datetime:
+    """When the file, or the archive around it, was last changed; now, where that cannot be told."""
+    try:
+        return datetime.fromtimestamp(os.stat(source.path).st_mtime, UTC)  # noqa: PTH116
+    except (OSError, ValueError, OverflowError):
+        return datetime.now(UTC)
 
 
 def unreadable(path: str, why: str, file_format: str = "") -> SourceReport:
