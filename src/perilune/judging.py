@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
 
+from perilune.decoding import Decoder
 from perilune.detection import matching
 from perilune.model.findings import Context, Explained, Finding, Judged
 from perilune.model.rules import Evidence, Match, Role, Rule
@@ -95,7 +96,7 @@ class Hits:
             yield self._rules[number], (table, row)
 
 
-def judge(hits: Hits, spool: Spool) -> Judged:
+def judge(hits: Hits, spool: Spool, decoder: Decoder | None = None) -> Judged:
     """Weighs each match with the known uses recognised on the same event.
 
     An event that only known uses speak of is explained, and is no finding.
@@ -109,9 +110,17 @@ def judge(hits: Hits, spool: Spool) -> Judged:
     for rule, position in chosen:
         known = [_context(_hit(use, position, events).match) for use in contexts.get(position, ())]
         finding = _finding(_hit(rule, position, events, hits.shown.get((id(rule), position))), known)
+        if decoder is not None and finding.id not in findings:
+            finding = replace(finding, analysis=decoder.analysis_of(*_text_of(position, events)))
         findings.setdefault(finding.id, finding)
     explained = [_explained(_hit(contexts[position][0], position, events)) for position in harmless]
     return Judged(tuple(findings.values()), tuple(explained), cut)
+
+
+def _text_of(
+    position: Position, events: Mapping[Position, tuple[EventRef, dict[str, object]]]
+) -> tuple[str, Mapping[str, object]]:
+    return position[0], events[position][1]
 
 
 def _fetch(positions: Iterable[Position], spool: Spool) -> dict[Position, tuple[EventRef, dict[str, object]]]:

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from perilune import readers
 from perilune.casework import investigate
+from perilune.decoding import Decoder
 from perilune.detection import cache as compiled
 from perilune.detection import matching
 from perilune.detection.kql import hunts
@@ -87,8 +88,13 @@ def hunt(
     gathering = matching.Gathering()
     sigma_rules = RuleSet(tuple(rule for rule in ruleset.rules if not hunts.is_hunt(rule)))
 
+    decoder = Decoder()
+
     def detect(batch: Table) -> None:
         hits.add(batch, spool.add(batch), matching.match(sigma_rules, batch))
+        hidden = decoder.rows_of(batch)
+        if hidden is not None:  # the second pass: rules see what was decoded as a script of its own
+            hits.add(hidden, spool.add(hidden), matching.match(sigma_rules, hidden))
 
     for item in readers.read([Path(p) for p in paths], limits or readers.Limits()):
         if isinstance(item, SourceReport):
@@ -101,7 +107,7 @@ def hunt(
     for batch in gathering.rest():
         detect(batch)
     refused = _run_hunts(ruleset, spool, hits)
-    judged = judge(hits, spool)
+    judged = judge(hits, spool, decoder)
     cases, findings = investigate(judged, spool, sources)
     return Hunt(
         cases=cases,

@@ -7,7 +7,6 @@ from __future__ import annotations
 import html as _html
 import re
 from collections.abc import Callable
-from urllib.parse import unquote
 
 from perilune.analysis import decoders
 from perilune.analysis.edits import Edit, Literal, apply, follow, joined, literals, quoted, without_parentheses
@@ -252,17 +251,17 @@ _UNICODE = re.compile(r"(?:\\u|%u)([0-9a-fA-F]{4})")
 
 def url(text: str) -> str:
     """Runs of `%68`; a few in a URL are as common as water, so three without a gap are asked for."""
-    return _URL_RUN.sub(
-        lambda m: _good(unquote(m.group(), errors="strict") if _decodes(m.group()) else "", m.group()), text
+    return _URL_RUN.sub(_unquoted, text)
+
+
+def _unquoted(found: re.Match[str]) -> str:
+    data = re.sub(
+        rb"%([0-9a-fA-F]{2})", lambda m: bytes([int(m.group(1), 16)]), found.group().encode("utf-8", "replace")
     )
-
-
-def _decodes(run: str) -> bool:
     try:
-        unquote(run, errors="strict")
+        return _good(data.decode("utf-8"), found.group())
     except UnicodeDecodeError:
-        return False
-    return True
+        return found.group()
 
 
 def html(text: str) -> str:

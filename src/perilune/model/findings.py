@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from perilune.model.analysis import Analysis
 from perilune.model.rules import Evidence, Level
 from perilune.model.tables import EventRef
 
@@ -39,6 +40,7 @@ class Finding:
     row       the event's filled columns, by advanced-hunting name
     process   the key of the process node that did it, where the event names one
     score     0 to 100; the sum of `reasons`, clipped
+    analysis  what the event's command line or script really does, where it has one; long texts are cut
     """
 
     id: str
@@ -64,6 +66,7 @@ class Finding:
     rule_falsepositives: tuple[str, ...] = ()
     rule_source: str = ""
     tags: tuple[str, ...] = field(default=())
+    analysis: Analysis | None = None
 
 
 @dataclass(frozen=True, slots=True)

