@@ -90,9 +90,9 @@ def _declared(data: pa.Table | None, name: str, kind: str) -> Any:
     if pa.types.is_nested(column.type):
         return pa.array([json.dumps(value) for value in column.to_pylist()], pa.string())
     filled = column.cast(arrow)
-    return (
-        pa.array(["" if value is None else value for value in filled.to_pylist()]) if arrow == pa.string() else filled
-    )
+    if arrow != pa.string():
+        return filled
+    return pa.array(["" if value is None else value for value in filled.to_pylist()])
 
 
 def _comparable(row: list[object]) -> str:
