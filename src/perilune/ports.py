@@ -83,6 +83,14 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of one table as they are: what was read and mapped before."""
+
+    table: str
+    data: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """So many more records were found in the file; `skipped` of them give no row of their own, by reason."""
 
@@ -97,7 +105,7 @@ class Lost:
     problem: Problem
 
 
-Read = Records | Columns | Count | Problem | Lost
+Read = Records | Columns | Rows | Count | Problem | Lost
 
 
 class Reader(Protocol):

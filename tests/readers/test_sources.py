@@ -176,7 +176,7 @@ def test_no_permission_is_one_line_for_root_too(tmp_path: Path, monkeypatch: pyt
     [
         (os.urandom(1) * 0 + bytes(range(256)) * 300, "binary data that no reader recognises"),
         (b"\0" * 100_000, "binary data that no reader recognises"),
-        (b"hello world\n" * 1000, "text that no reader recognises (looked for a Windows event log"),
+        (b"hello world\n" * 1000, "text that no reader recognises; `perilune sources list` shows"),
         (b"a" * 10_000_000, "text that no reader recognises"),
         (b"\xff\xfe" + b"\0\xd8" * 1000, "text that no reader recognises"),
     ],

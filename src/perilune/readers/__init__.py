@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from perilune.errors import ReadError
 from perilune.model.sources import Problem, Reading, SourceReport
-from perilune.ports import Columns, Count, Limits, Lost, Reader, Records
+from perilune.ports import Columns, Count, Limits, Lost, Reader, Records, Rows
+from perilune.readers.derived import with_derived
 from perilune.readers.detect import HEAD, encoding_of, find_reader, packaged
 from perilune.readers.gather import UNKNOWN
+from perilune.readers.rejoined import rejoined
 from perilune.readers.sources import Opener, Source, discover, unreadable
 
 if TYPE_CHECKING:
@@ -46,7 +48,10 @@ def read(
         mappings: instead of the packaged ones.
     """
     limits = limits or Limits()
-    desk = _Desk(limits, readers, mappings)
+    yield from with_derived(rejoined(_read(paths, limits, _Desk(limits, readers, mappings)), limits))
+
+
+def _read(paths: Iterable[str | Path], limits: Limits, desk: _Desk) -> Iterator[Table | SourceReport]:
     with Opener(limits) as opener:
         for item in discover(paths, limits):
             yield from desk.done(item) if isinstance(item, SourceReport) else desk.read(item, opener)
@@ -113,7 +118,7 @@ class _Desk:
         head, text = _decoded(stream)
         reader = find_reader(head, self._readers)
         if reader is None:
-            yield from self.done(_unknown(source, head, self._readers))
+            yield from self.done(_unknown(source, head))
             return
         reader = _dated(reader, source)
         origin = self._normalizer.begin(source.name, reader.name)
@@ -162,6 +167,8 @@ def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: _Ta
         for item in reader.read(stream, limits):
             if isinstance(item, Records | Columns):
                 yield from normalizer.add(item)
+            elif isinstance(item, Rows):
+                yield normalizer.pass_on(item)
             else:
                 tally.take(item)
     except Exception as error:  # noqa: BLE001 - the door for one bad file: a reader may be a plugin

@@ -30,6 +30,7 @@ def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
     from perilune.readers.firewall import PanosReader
     from perilune.readers.jsonl import JsonReader
     from perilune.readers.mappings import packaged as packaged_mappings
+    from perilune.readers.parquet import ParquetReader
     from perilune.readers.patterns import packaged as formats
     from perilune.readers.syslog import SyslogReader
     from perilune.readers.zeek import ZeekReader
@@ -41,6 +42,7 @@ def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
     anything = [AppLogReader(one) for one in formats() if one.last]
     return (
         EvtxReader(),
+        ParquetReader(),
         JsonReader(known),
         AuditdReader(),
         CsvReader(known),

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from perilune.model.sources import Problem
 from perilune.model.tables import BOOL, COLUMNS, LONG, TABLES, TEXT, Table
-from perilune.ports import Columns, Limits, Records
+from perilune.ports import Columns, Limits, Records, Rows
 from perilune.readers.fields import Array, Block, Raw, RawColumn, Wanted, left_over, to_block
 from perilune.readers.filling import Batch, to_columns
 from perilune.readers.mappings import Extra, FieldPath, Map, Mappings
@@ -108,6 +108,11 @@ class Normalizer:
         waiting.rows += len(records.fields)
         if len(waiting.fields) >= _HANDFUL or waiting.size >= _HANDFUL_BYTES:
             waiting.take_apart()
+
+    def pass_on(self, rows: Rows) -> Table:
+        """Rows that need no map, counted as the file's."""
+        self._origin.counts[rows.table] += rows.data.num_rows
+        return Table(rows.table, rows.data)
 
     def flush(self) -> Iterator[Table]:
         """Gives everything that is waiting."""

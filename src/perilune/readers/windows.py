@@ -190,6 +190,8 @@ class ScriptBlocks:
             data["ScriptBlockText"] = "".join(text for _, text in sorted(block.parts.items()))
             data["PartsSeen"], data["PartsTotal"] = len(block.parts), block.total
         if len(block.parts) < block.total:
+            if is_object(data):  # so that the rest can be joined from another file
+                data["Parts"] = [f"{number}:{len(text)}" for number, text in sorted(block.parts.items())]
             self._incomplete += 1
             self._where = self._where or f"record {block.number}: {len(block.parts)} of {block.total} parts"
         return block.event, block.number, block.size

@@ -1,0 +1,158 @@
+"""Scripts whose parts lie in several files, put together: a log was rolled over in the middle of one.
+
+A row that has only some parts is held back until a later file has the others, within the same window of scripts
+and bytes as within a file; what stays incomplete comes out at the end as it is, and its file's report says so.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from perilune.model.sources import SourceReport
+from perilune.model.tables import COLUMNS, Table
+from perilune.ports import Limits
+
+JOINED = "part of a script, joined to its first part in another file"
+
+Row = dict[str, object]
+Key = tuple[object, object]
+
+
+@dataclass(slots=True)
+class _Held:
+    """A script of which parts are missing; `row` is that of the file that had the first of them."""
+
+    row: Row
+    parts: dict[int, str]
+    total: int
+    size: int
+
+
+def rejoined(items: Iterable[Table | SourceReport], limits: Limits) -> Iterator[Table | SourceReport]:
+    """The same, with scripts whole where several files had their parts. A report comes after the file's own rows."""
+    window = _Window(limits)
+    last: SourceReport | None = None
+    for item in items:
+        if isinstance(item, Table):
+            table = window.take(item)
+            if table is not None:
+                if last is not None:
+                    yield last
+                    last = None
+                yield table
+            continue
+        if last is not None:
+            yield last
+        last = window.corrected(item)
+    rest = window.rest()
+    if rest is not None:
+        yield rest
+    if last is not None:
+        yield window.with_rest(last)
+
+
+class _Window:
+    """The scripts that wait for more parts."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._held: OrderedDict[Key, _Held] = OrderedDict()
+        self._bytes = 0
+        self._moved: dict[str, int] = {}
+        self._joined: dict[str, int] = {}
+        self._left = 0
+        self._reported: set[str] = set()
+
+    def take(self, table: Table) -> Table | None:
+        """The Table without its incomplete scripts, and with those that it made complete."""
+        if table.name != "XScriptEvents" or not table.has("XParts"):
+            return table
+        partial = pc.is_valid(table.column("XParts"))
+        done = [row for one in table.data.filter(partial).to_pylist() for row in self._add(one)]
+        rest = table.data.filter(pc.invert(partial))
+        if done:
+            rest = pa.concat_tables([rest, _rows(done)], promote_options="default") if rest.num_rows else _rows(done)
+        return Table(table.name, rest) if rest.num_rows else None
+
+    def _add(self, row: Row) -> Iterator[Row]:
+        """Keeps an incomplete script; gives those that are complete or have waited too long."""
+        key = (row.get("DeviceName"), row.get("XScriptId"))
+        path = str(row.get("XSourceFile"))
+        parts = _parts(row)
+        held = self._held.get(key)
+        if held is None:
+            held = self._held[key] = _Held(row, {}, int(str(row.get("XPartsTotal") or 0)), 0)
+        else:
+            self._joined[path] = self._joined.get(path, 0) + 1
+        self._moved[path] = self._moved.get(path, 0) - 1
+        for number, text in parts.items():
+            if number not in held.parts:
+                held.parts[number] = text
+                held.size += len(text)
+                self._bytes += len(text)
+        if len(held.parts) >= held.total:
+            yield self._out(key)
+        while self._held and (
+            len(self._held) > self._limits.max_join_window or self._bytes > self._limits.max_join_bytes
+        ):
+            yield self._out(next(iter(self._held)))
+
+    def _out(self, key: Key) -> Row:
+        held = self._held.pop(key)
+        self._bytes -= held.size
+        path = str(held.row.get("XSourceFile"))
+        self._moved[path] = self._moved.get(path, 0) + 1
+        whole = len(held.parts) >= held.total
+        return {
+            **held.row,
+            "XScriptText": "".join(text for _, text in sorted(held.parts.items())),
+            "XPartsSeen": len(held.parts),
+            "XParts": None if whole else [f"{number}:{len(text)}" for number, text in sorted(held.parts.items())],
+        }
+
+    def corrected(self, report: SourceReport) -> SourceReport:
+        """The report with the rows that the file really gave until now."""
+        self._reported.add(report.path)
+        moved = sum(self._moved.pop(path, 0) for path in list(self._moved) if path in self._reported)
+        joined = self._joined.pop(report.path, 0)
+        if not moved and not joined:
+            return report
+        rows = {**report.rows, "XScriptEvents": report.rows.get("XScriptEvents", 0) + moved}
+        skipped = {**report.skipped, JOINED: joined} if joined else report.skipped
+        return replace(report, rows={name: count for name, count in rows.items() if count}, skipped=skipped)
+
+    def rest(self) -> Table | None:
+        """What stays incomplete."""
+        rows = [self._out(key) for key in list(self._held)]
+        self._left = len(rows)
+        return Table("XScriptEvents", _rows(rows)) if rows else None
+
+    def with_rest(self, report: SourceReport) -> SourceReport:
+        """The last report, which also answers for what came out at the end."""
+        if not self._left:
+            return report
+        rows = {**report.rows, "XScriptEvents": report.rows.get("XScriptEvents", 0) + self._left}
+        return replace(report, rows=rows)
+
+
+def _parts(row: Row) -> dict[int, str]:
+    """The text cut into its parts again, by the lengths that the row tells."""
+    text, listed = str(row.get("XScriptText") or ""), row.get("XParts")
+    found: dict[int, str] = {}
+    at = 0
+    for part in listed if isinstance(listed, list) else ():
+        number, _, length = str(part).partition(":")
+        if number.isdigit() and length.isdigit():
+            found[int(number)] = text[at : at + int(length)]
+            at += int(length)
+    return found
+
+
+def _rows(rows: list[Row]) -> pa.Table:
+    names = [name for name in rows[0] if any(row.get(name) is not None for row in rows)]
+    return pa.table({name: pa.array([row.get(name) for row in rows], COLUMNS[name]) for name in names})
