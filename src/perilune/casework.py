@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from perilune.investigation import timeline, tree
@@ -26,23 +26,38 @@ def investigate(
     judged: Judged, spool: Spool, sources: Sequence[SourceReport]
 ) -> tuple[tuple[Case, ...], tuple[Finding, ...]]:
     """Grows each host's process trees, finds which findings belong together, and makes cases of them."""
-    forests: dict[str, tree.Forest] = {}
-    anchors: dict[str, str] = {}
+    cases: list[Case] = []
     placed: list[Finding] = []
-    for host, group in _by_host(judged.findings):
-        forest = tree.grow(_rows_of(spool, "DeviceProcessEvents", group[0], tree.COLUMNS), _acting(group))
-        forests[host] = forest
-        for finding in group:
-            key = forest.actor(_timed(finding))
-            placed.append(replace(finding, process=key))
-            if key is not None:
-                anchors[finding.id] = tree.anchor(forest, key)
-    cases = [
-        with_input(_case(group, forests[group[0].host], anchors, spool, judged.cut), judged.explained, sources)
-        for group in grouping.group(placed, anchors)
-    ]
+    for group in _by_host(judged.findings):
+        host = _know(group, spool)
+        placed += host.findings
+        cases += [
+            with_input(_case(found, host, judged.cut), judged.explained, sources)
+            for found in grouping.group(host.findings, host.anchors)
+        ]
     cases.sort(key=lambda case: (-case.score, -len(case.findings), case.key))
     return tuple(cases), tuple(sorted(placed, key=lambda f: (-f.score, f.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """What is known of one host: its findings, each at its process, the trees, and the rows of every table.
+
+    `anchors`: by finding id, the process that the finding's story starts at.
+    """
+
+    findings: list[Finding]
+    forest: tree.Forest
+    anchors: dict[str, str]
+    rows: tuple[timeline.HostRows, ...]
+
+
+def _know(findings: Sequence[Finding], spool: Spool) -> _Host:
+    tables = [_rows_of(spool, name, findings[0], timeline.COLUMNS) for name in sorted(spool.rows)]
+    forest = tree.grow(_rows_of(spool, "DeviceProcessEvents", findings[0], tree.COLUMNS), _acting(findings))
+    placed = [replace(finding, process=forest.actor(_timed(finding))) for finding in findings]
+    anchors = {f.id: tree.anchor(forest, f.process) for f in placed if f.process is not None}
+    return _Host(placed, forest, anchors, timeline.prepare(tables))
 
 
 def with_input(case: Case, explained: Sequence[Explained], sources: Sequence[SourceReport]) -> Case:
@@ -53,28 +68,22 @@ def with_input(case: Case, explained: Sequence[Explained], sources: Sequence[Sou
     return replace(case, sources=tuple(ordered[:MAX_SOURCES]), explained=tuple(here[:MAX_EXPLAINED]))
 
 
-def _case(
-    group: Sequence[Finding],
-    forest: tree.Forest,
-    anchors: Mapping[str, str],
-    spool: Spool,
-    cut: Mapping[str, int],
-) -> Case:
+def _case(group: Sequence[Finding], known: _Host, cut: Mapping[str, int]) -> Case:
     """One case of findings that belong together, with the tree and the timeline around them."""
     score, level, reasons = verdict.weigh_case(group)
     top = max(group, key=lambda finding: finding.score)
     wanted = dict.fromkeys(f.process for f in group if f.process is not None)
-    nodes, tree_cut = tree.prune(forest, list(wanted), MAX_TREE)
+    nodes, tree_cut = tree.prune(known.forest, list(wanted), MAX_TREE)
     by_process: dict[str, list[str]] = defaultdict(list)
     for finding in group:
         if finding.process is not None:
             by_process[finding.process].append(finding.id)
     nodes = tuple(tree.marked(node, by_process.get(node.key, ())) for node in nodes)
-    story = _below(nodes, {anchors[f.id] for f in group if f.id in anchors})
-    entries, timeline_cut = _timeline(group, story, spool)
+    story = _below(nodes, {known.anchors[f.id] for f in group if f.id in known.anchors})
+    entries, timeline_cut = _timeline(group, story, known)
     times = [finding.time for finding in group if finding.time is not None]
     return Case(
-        key=f"{group[0].host.lower()}|{anchors.get(group[0].id) or group[0].id}",
+        key=f"{group[0].host.lower()}|{known.anchors.get(group[0].id) or group[0].id}",
         title=top.rule_title,
         host=top.host,
         users=tuple(dict.fromkeys(f.user for f in group if f.user)),
@@ -94,14 +103,14 @@ def _case(
 
 
 def _timeline(
-    group: Sequence[Finding], story: Sequence[ProcessNode], spool: Spool
+    group: Sequence[Finding], story: Sequence[ProcessNode], known: _Host
 ) -> tuple[tuple[TimelineEntry, ...], int]:
     marks: dict[EventRef, tuple[str, ...]] = {}
     for finding in group:
         marks[finding.event] = (*marks.get(finding.event, ()), finding.id)
     times = [f.time for f in group if f.time is not None]
     return timeline.build(
-        (_rows_of(spool, name, group[0]) for name in sorted(spool.rows)),
+        known.rows,
         unique={node.key for node in story if node.key.startswith("{") or "@" not in node.key},
         pids={node.pid for node in story if node.pid is not None and "@" in node.key},
         findings=marks,
@@ -121,14 +130,14 @@ def _below(nodes: Sequence[ProcessNode], anchors: set[str]) -> list[ProcessNode]
     return [node for node in nodes if node.key in inside]
 
 
-def _by_host(findings: Sequence[Finding]) -> Iterator[tuple[str, list[Finding]]]:
+def _by_host(findings: Sequence[Finding]) -> list[list[Finding]]:
     groups: dict[str, list[Finding]] = defaultdict(list)
     for finding in findings:
         groups[finding.host].append(finding)
-    yield from groups.items()
+    return list(groups.values())
 
 
-def _rows_of(spool: Spool, table: str, finding: Finding, columns: Sequence[str] = ()) -> Table:
+def _rows_of(spool: Spool, table: str, finding: Finding, columns: Sequence[str]) -> Table:
     host = finding.row.get("DeviceName")
     return spool.of_host(table, str(host) if host is not None else None, finding.event.source, columns)
 

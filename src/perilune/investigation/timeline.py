@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import reduce
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,11 +16,64 @@ from perilune.model.tables import TIME, EventRef, Table
 
 Row = Mapping[str, object]
 
+compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
+
+# What an event's place, time and words are made of; the rest of a row is not needed for a timeline.
+COLUMNS = """
+    Timestamp ActionType XSourceFile XSourceRecord ProcessId ProcessUniqueId InitiatingProcessId
+    InitiatingProcessUniqueId InitiatingProcessFileName InitiatingProcessFolderPath FileName FolderPath
+    ProcessCommandLine RemoteUrl RemoteIP RemotePort XInitiated XSigned RegistryKey RegistryValueData
+    XScriptLanguage XScriptText XQueryName XProvider XEventId
+""".split()
+
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class HostRows:
+    """One table of one host, with what its events are looked up by: prepared once, asked for each case."""
+
+    table: Table
+    times: pa.ChunkedArray[Any]
+    uniques: tuple[pa.ChunkedArray[Any], ...]
+    pids: tuple[pa.ChunkedArray[Any], ...]
+
+    def chosen(
+        self, unique: pa.Array[Any], pids: pa.Array[Any], between: tuple[datetime, datetime] | None
+    ) -> list[int]:
+        """The places of the rows that one of these processes did, within the time."""
+        masks = [compute.is_in(column, value_set=unique) for column in self.uniques]
+        masks += [compute.is_in(column, value_set=pids) for column in self.pids]
+        if not masks:
+            return []
+        held = reduce(compute.or_, masks)
+        if between is not None:
+            low, high = (pa.scalar(moment, TIME) for moment in between)
+            inside = compute.and_(compute.greater_equal(self.times, low), compute.less_equal(self.times, high))
+            held = compute.and_(held, compute.fill_null(inside, True))
+        return cast("list[int]", compute.indices_nonzero(held).to_pylist())
+
+
+def prepare(tables: Iterable[Table]) -> tuple[HostRows, ...]:
+    """The rows of one host, ready to be asked for many cases."""
+    return tuple(
+        HostRows(
+            table,
+            table.column("Timestamp"),
+            tuple(pc.utf8_lower(table.column(c)) for c in _UNIQUE if table.has(c)),
+            tuple(table.column(c) for c in _PIDS if table.has(c)),
+        )
+        for table in tables
+        if len(table)
+    )
+
+
+_UNIQUE = ("ProcessUniqueId", "InitiatingProcessUniqueId")
+_PIDS = ("ProcessId", "InitiatingProcessId")
+
+
 def build(
-    tables: Iterable[Table],
+    tables: Iterable[HostRows],
     *,
     unique: Collection[str],
     pids: Collection[int],
@@ -28,60 +84,53 @@ def build(
     """The events that these processes did, oldest first, and how many were left out.
 
     Args:
-        tables: the host's rows, one batch per table.
+        tables: the host's rows.
         unique: the sensor's ids of the case's processes, in lower case.
         pids: the PIDs of the case's processes that have no such id.
         findings: the ids of the findings on an event. Those events are kept first when the limit is short.
         between: leave out events before and after these, since PIDs are used again.
         limit: most entries returned.
     """
-    entries: list[TimelineEntry] = []
-    for table in tables:
-        chosen = _of_processes(_within(table, between), unique, pids)
-        entries.extend(_entry(chosen, index, findings) for index in range(len(chosen)))
-    entries.sort(key=_when)
-    if len(entries) <= limit:
-        return tuple(entries), 0
-    marked = [entry for entry in entries if entry.findings][:limit]
-    plain = [entry for entry in entries if not entry.findings][: limit - len(marked)]
-    return tuple(sorted(marked + plain, key=_when)), len(entries) - len(marked) - len(plain)
-
-
-def _when(entry: TimelineEntry) -> tuple[datetime, str, int]:
-    return entry.time or _NEVER, entry.event.source, entry.event.record
-
-
-def _within(table: Table, between: tuple[datetime, datetime] | None) -> Table:
-    if between is None or not table.has("Timestamp"):
-        return table
-    time = pc.field("Timestamp")
-    inside = (time >= pa.scalar(between[0], TIME)) & (time <= pa.scalar(between[1], TIME))
-    return Table(table.name, table.data.filter(inside))
-
-
-def _of_processes(table: Table, unique: Collection[str], pids: Collection[int]) -> Table:
     ids, numbers = pa.array(sorted(unique), pa.string()), pa.array(sorted(pids), pa.int64())
-    held = pc.scalar(False)
-    for column in ("ProcessUniqueId", "InitiatingProcessUniqueId"):
-        if table.has(column):
-            held = held | pc.utf8_lower(pc.field(column)).isin(ids)
-    for column in ("ProcessId", "InitiatingProcessId"):
-        if table.has(column):
-            held = held | pc.field(column).isin(numbers)
-    return Table(table.name, table.data.filter(held))
+    found: list[_Place] = []
+    for rows in tables:
+        places = rows.chosen(ids, numbers, between)
+        found += _places(rows.table.take(places), findings) if places else []
+    found.sort(key=lambda place: (not place.marked, place.time, place.ref.source, place.ref.record))
+    shown = sorted(found[:limit], key=lambda place: (place.time, place.ref.source, place.ref.record))
+    entries = tuple(_entry(place, findings) for place in shown)
+    return entries, len(found) - len(entries)
 
 
-def _entry(table: Table, index: int, findings: Mapping[EventRef, tuple[str, ...]]) -> TimelineEntry:
-    row = table.row(index)
-    ref = table.ref(index)
-    time = row.get("Timestamp")
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A chosen row, not yet put into words."""
+
+    time: datetime
+    marked: bool
+    ref: EventRef
+    table: Table
+    index: int
+
+
+def _places(table: Table, findings: Mapping[EventRef, tuple[str, ...]]) -> list[_Place]:
+    times, sources, records = (table.values(c) for c in ("Timestamp", "XSourceFile", "XSourceRecord"))
+    refs = [EventRef(table.name, str(s or ""), int(r or 0)) for s, r in zip(sources, records, strict=True)]  # type: ignore[call-overload]
+    return [
+        _Place(time if isinstance(time, datetime) else _NEVER, ref in findings, ref, table, index)
+        for index, (time, ref) in enumerate(zip(times, refs, strict=True))
+    ]
+
+
+def _entry(place: _Place, findings: Mapping[EventRef, tuple[str, ...]]) -> TimelineEntry:
+    row = place.table.row(place.index)
     return TimelineEntry(
-        time=time if isinstance(time, datetime) else None,
-        table=table.name,
+        time=None if place.time is _NEVER else place.time,
+        table=place.table.name,
         action=str(row.get("ActionType") or ""),
-        summary=summary(table.name, row),
-        event=ref,
-        findings=findings.get(ref, ()),
+        summary=summary(place.table.name, row),
+        event=place.ref,
+        findings=findings.get(place.ref, ()),
     )
 
 

@@ -231,7 +231,7 @@ class Table:
         return {name: value for name, value in values.items() if value is not None}
 
     def take(self, indices: Sequence[int]) -> Table:
-        return Table(self.name, self.data.take(list(indices)))
+        return Table(self.name, self.data.take(pa.array(indices, pa.int64())))
 
     def ref(self, index: int) -> EventRef:
         row = self.data.select([c for c in ("XSourceFile", "XSourceRecord") if self.has(c)]).slice(index, 1)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +16,9 @@ import pyarrow.parquet as pq
 
 from perilune.model.tables import TABLES, Table
 
-DEFAULT_BYTES = 192 * 1024 * 1024
+compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
+
+DEFAULT_BYTES = 128 * 1024 * 1024
 
 
 class Spool:
@@ -62,10 +66,7 @@ class Spool:
 
     def of_host(self, name: str, host: str | None, source: str, columns: Sequence[str] = ()) -> Table:
         """One host's rows. Rows that name no host belong to their file: pass `host=None` and the file."""
-        held = pc.field("DeviceName") == host if host is not None else (
-            pc.field("DeviceName").is_null() & (pc.field("XSourceFile") == source)
-        )  # fmt: skip
-        return self._collect(name, held, columns or None)
+        return self._collect(name, _Host(host, source), columns or None)
 
     def close(self) -> None:
         self._held.clear()
@@ -84,25 +85,44 @@ class Spool:
         self._held.clear()
         self._bytes = 0
 
-    def _collect(self, name: str, held: ds.Expression | None, columns: Sequence[str] | None) -> Table:
-        found = [part for part in self._parts(name, held, columns) if part.num_rows]
+    def _collect(self, name: str, host: _Host | None, columns: Sequence[str] | None) -> Table:
+        found = [part for part in self._parts(name, host, columns) if part.num_rows]
         if not found:
             chosen = columns or TABLES[name].columns
             schema = TABLES[name].arrow
             return Table(name, pa.schema([schema.field(c) for c in chosen if c in schema.names]).empty_table())
         return Table(name, _without_empty(pa.concat_tables(found, promote_options="default")))
 
-    def _parts(self, name: str, held: ds.Expression | None, columns: Sequence[str] | None) -> Iterator[pa.Table]:
+    def _parts(self, name: str, host: _Host | None, columns: Sequence[str] | None) -> Iterator[pa.Table]:
         schema = TABLES[name].arrow
         wanted = [c for c in columns if c in schema.names] if columns else None
         if self._files[name]:
+            held = host.expression() if host else None
             yield ds.dataset(self._files[name], schema=schema).to_table(columns=wanted, filter=held)
         for batch in self._held[name]:
-            for needed in ("DeviceName", "XSourceFile"):
-                if needed not in batch.column_names:
-                    batch = batch.append_column(needed, pa.nulls(batch.num_rows, pa.string()))
-            part = batch.filter(held) if held is not None else batch
+            part = batch.filter(host.mask(batch)) if host else batch
             yield part.select([c for c in wanted if c in part.column_names]) if wanted else part
+
+
+@dataclass(frozen=True, slots=True)
+class _Host:
+    """Whose rows are wanted: a host's by name, or where a log names none, a file's."""
+
+    name: str | None
+    source: str
+
+    def expression(self) -> ds.Expression:
+        if self.name is not None:
+            return pc.field("DeviceName") == self.name
+        return pc.field("DeviceName").is_null() & (pc.field("XSourceFile") == self.source)
+
+    def mask(self, batch: pa.Table) -> Any:
+        """The same for rows in memory; ten times faster on small batches than an expression."""
+        table = Table("", batch)
+        if self.name is not None:
+            return compute.fill_null(compute.equal(table.column("DeviceName"), self.name), False)
+        of_file = compute.fill_null(compute.equal(table.column("XSourceFile"), self.source), False)
+        return compute.and_(compute.is_null(table.column("DeviceName")), of_file)
 
 
 def _complete(name: str, batches: list[pa.Table]) -> pa.Table:
