@@ -6,6 +6,8 @@ that it can neither move the cursor nor colour the screen.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -35,7 +37,9 @@ from perilune.store.cases import Summary
 if TYPE_CHECKING:
     from perilune.pipeline import RuleOnEvent
 
-out = Console(highlight=False, soft_wrap=False)
+PIPE_WIDTH = 160  # where there is no terminal to ask
+_piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+out = Console(highlight=False, width=PIPE_WIDTH if _piped else None)
 err = Console(stderr=True, highlight=False)
 
 STYLES = {
@@ -57,28 +61,45 @@ def plain(text: str, limit: int = 200, style: str = "") -> Text:
     return Text(visible(shorten(text, limit)), style=style)
 
 
+# The queue's columns: heading, justify, may it wrap, and the narrowest terminal that has room for it.
+_QUEUE = (
+    ("Severity", "left", False, 0),
+    ("Score", "right", False, 0),
+    ("Case", "left", False, 0),
+    ("What", "left", True, 0),
+    ("Host", "left", True, 0),
+    ("User", "left", True, 100),
+    ("Technique", "left", False, 120),
+    ("Findings", "right", False, 132),
+    ("Last seen (UTC)", "left", False, 84),
+)
+
+
 def queue(cases: Sequence[Summary]) -> Table:
-    """One line per case, most urgent first."""
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for name, justify, wrap in (
-        ("Severity", "left", True), ("Score", "right", True), ("Case", "left", True),
-        ("What", "left", False), ("Host", "left", False), ("User", "left", False),
-        ("Technique", "left", True), ("Findings", "right", True), ("Last seen (UTC)", "left", True),
-    ):  # fmt: skip
-        table.add_column(name, justify=justify, no_wrap=wrap)  # type: ignore[arg-type]
+    """One line per case, most urgent first; narrow terminals get fewer columns, never empty ones."""
+    chosen = [number for number, column in enumerate(_QUEUE) if out.width >= column[3]]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number in chosen:
+        name, justify, wraps, _ = _QUEUE[number]
+        table.add_column(name, justify=justify, no_wrap=not wraps, min_width=12 if wraps else None, overflow="fold")  # type: ignore[arg-type]
     for case in cases:
-        table.add_row(
-            severity(case.level),
-            str(case.score),
-            case.id,
-            plain(case.title, 80),
-            plain(case.host, 60),
-            plain(_some(case.users), 60),
-            _some(case.techniques),
-            str(case.findings),
-            (case.last or "")[:16].replace("T", " "),
-        )
+        cells = _cells(case)
+        table.add_row(*(cells[number] for number in chosen))
     return table
+
+
+def _cells(case: Summary) -> tuple[Text | str, ...]:
+    return (
+        severity(case.level),
+        str(case.score),
+        case.id,
+        plain(case.title, 80),
+        plain(case.host, 60),
+        plain(_some(case.users), 60),
+        _some(case.techniques),
+        str(case.findings),
+        (case.last or "")[:16].replace("T", " "),
+    )
 
 
 def rule_table(rules: Sequence[Rule]) -> Table:
