@@ -6,7 +6,7 @@ and bytes as within a file; what stays incomplete comes out at the end as it is,
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -34,26 +34,25 @@ class _Held:
 
 
 def rejoined(items: Iterable[Table | SourceReport], limits: Limits) -> Iterator[Table | SourceReport]:
-    """The same, with scripts whole where several files had their parts. A report comes after the file's own rows."""
+    """The same, with scripts whole where several files had their parts.
+
+    A report still comes after all rows of its file: it waits while one of them does.
+    """
     window = _Window(limits)
-    last: SourceReport | None = None
+    waiting: dict[str, SourceReport] = {}
     for item in items:
         if isinstance(item, Table):
             table = window.take(item)
             if table is not None:
-                if last is not None:
-                    yield last
-                    last = None
                 yield table
-            continue
-        if last is not None:
-            yield last
-        last = window.corrected(item)
+        else:
+            waiting[item.path] = item
+        for path in [path for path in waiting if not window.holds(path)]:
+            yield window.corrected(waiting.pop(path))
     rest = window.rest()
     if rest is not None:
         yield rest
-    if last is not None:
-        yield window.with_rest(last)
+    yield from map(window.corrected, waiting.values())
 
 
 class _Window:
@@ -63,10 +62,12 @@ class _Window:
         self._limits = limits
         self._held: OrderedDict[Key, _Held] = OrderedDict()
         self._bytes = 0
-        self._moved: dict[str, int] = {}
-        self._joined: dict[str, int] = {}
-        self._left = 0
-        self._reported: set[str] = set()
+        self._joined: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
+
+    def holds(self, path: str) -> bool:
+        """Whether a row of the file is held back."""
+        return self._waiting[path] > 0
 
     def take(self, table: Table) -> Table | None:
         """The Table without its incomplete scripts, and with those that it made complete."""
@@ -87,9 +88,9 @@ class _Window:
         held = self._held.get(key)
         if held is None:
             held = self._held[key] = _Held(row, {}, int(str(row.get("XPartsTotal") or 0)), 0)
+            self._waiting[path] += 1
         else:
-            self._joined[path] = self._joined.get(path, 0) + 1
-        self._moved[path] = self._moved.get(path, 0) - 1
+            self._joined[path] += 1
         for number, text in parts.items():
             if number not in held.parts:
                 held.parts[number] = text
@@ -105,8 +106,7 @@ class _Window:
     def _out(self, key: Key) -> Row:
         held = self._held.pop(key)
         self._bytes -= held.size
-        path = str(held.row.get("XSourceFile"))
-        self._moved[path] = self._moved.get(path, 0) + 1
+        self._waiting[str(held.row.get("XSourceFile"))] -= 1
         whole = len(held.parts) >= held.total
         return {
             **held.row,
@@ -116,28 +116,21 @@ class _Window:
         }
 
     def corrected(self, report: SourceReport) -> SourceReport:
-        """The report with the rows that the file really gave until now."""
-        self._reported.add(report.path)
-        moved = sum(self._moved.pop(path, 0) for path in list(self._moved) if path in self._reported)
+        """The report without the rows that became part of another file's."""
         joined = self._joined.pop(report.path, 0)
-        if not moved and not joined:
+        if not joined:
             return report
-        rows = {**report.rows, "XScriptEvents": report.rows.get("XScriptEvents", 0) + moved}
-        skipped = {**report.skipped, JOINED: joined} if joined else report.skipped
-        return replace(report, rows={name: count for name, count in rows.items() if count}, skipped=skipped)
+        rows = {**report.rows, "XScriptEvents": report.rows.get("XScriptEvents", 0) - joined}
+        return replace(
+            report,
+            rows={name: count for name, count in rows.items() if count},
+            skipped={**report.skipped, JOINED: joined},
+        )
 
     def rest(self) -> Table | None:
         """What stays incomplete."""
         rows = [self._out(key) for key in list(self._held)]
-        self._left = len(rows)
         return Table("XScriptEvents", _rows(rows)) if rows else None
-
-    def with_rest(self, report: SourceReport) -> SourceReport:
-        """The last report, which also answers for what came out at the end."""
-        if not self._left:
-            return report
-        rows = {**report.rows, "XScriptEvents": report.rows.get("XScriptEvents", 0) + self._left}
-        return replace(report, rows=rows)
 
 
 def _parts(row: Row) -> dict[int, str]:
