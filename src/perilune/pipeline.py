@@ -130,7 +130,7 @@ def _run_hunts(ruleset: RuleSet, spool: Spool, hits: Hits) -> tuple[Refusal, ...
         return ()
     from perilune.detection.kql import hunting  # imported late: DuckDB and SQLGlot take a quarter of a second
 
-    found, refused = hunting.run(wanted, {name: spool.table(name).data for name in sorted(tables)})
+    found, refused = hunting.run(wanted, {name: spool.compact(name) for name in sorted(tables)})
     for one in found:
         hits.note(one.rule, (one.table, one.place), one.evidence)
     return tuple(refused)

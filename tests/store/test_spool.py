@@ -20,6 +20,7 @@ def test_rows_come_back_by_host_from_memory_and_from_disk(memory: int) -> None:
     chosen = spool.of_host("DeviceProcessEvents", "two", "", ["ProcessId", "FolderPath"])
     assert chosen.data.to_pylist() == [{"ProcessId": 2, "FolderPath": "/b"}]
     assert spool.take("DeviceProcessEvents", [0, 2, 3]).values("ProcessId") == [1, 1, 3]
+    assert spool.compact("DeviceProcessEvents").column("FolderPath").to_pylist() == ["/a", "/b", "/a", "/c"]
     spool.close()
 
 

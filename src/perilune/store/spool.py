@@ -64,6 +64,13 @@ class Spool:
         """All rows of a table, in the order they were read."""
         return self._collect(name, None, None)
 
+    def compact(self, name: str) -> pa.Table:
+        """All rows of a table in order, texts as numbers into their distinct values: a fraction of the memory."""
+        texts = [f.name for f in TABLES[name].arrow if pa.types.is_string(f.type)]
+        parts = [pq.read_table(path, read_dictionary=texts) for path in self._files[name]]
+        parts += [_encoded(batch) for batch in self._held[name]]
+        return _without_empty(pa.concat_tables(parts, promote_options="default"))
+
     def of_host(self, name: str, host: str | None, source: str, columns: Sequence[str] = ()) -> Table:
         """One host's rows. Rows that name no host belong to their file: pass `host=None` and the file."""
         return self._collect(name, _Host(host, source), columns or None)
@@ -123,6 +130,13 @@ class _Host:
             return compute.fill_null(compute.equal(table.column("DeviceName"), self.name), False)
         of_file = compute.fill_null(compute.equal(table.column("XSourceFile"), self.source), False)
         return compute.and_(compute.is_null(table.column("DeviceName")), of_file)
+
+
+def _encoded(batch: pa.Table) -> pa.Table:
+    columns: list[Any] = [
+        column.dictionary_encode() if pa.types.is_string(column.type) else column for column in batch.columns
+    ]
+    return pa.Table.from_arrays(columns, names=batch.column_names)
 
 
 def _complete(name: str, batches: list[pa.Table]) -> pa.Table:
