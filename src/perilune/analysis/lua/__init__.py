@@ -1,0 +1,12 @@
+"""Lua, deeper: what a file of Lua is, what it can do, and where each of that stands. Nothing of it is run.
+
+>>> from perilune.analysis import lua
+>>> lua.analyze(b'local x = os; x["exe" .. "cute"]("id")').calls[0].name
+'os.execute'
+"""
+
+from __future__ import annotations
+
+from perilune.analysis.lua.explain import analyze
+
+__all__ = ["analyze"]

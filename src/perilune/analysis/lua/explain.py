@@ -1,0 +1,93 @@
+"""From bytes to everything that is known of them: identify, read, follow what is inside, sum up."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from perilune.analysis import score
+from perilune.analysis.lua import bytecode, carriers, identify, obfuscators, sources, strings
+from perilune.analysis.lua.apis import Apis, packaged
+from perilune.analysis.lua.work import MOST_SOURCE, Waiting, Work
+from perilune.model.lua import Dialect, Evidence, Form, Identity, LuaAnalysis, Unit
+
+_HOSTS = ("nginx", "redis", "nmap", "wireshark", "neovim", "wow", "roblox", "fivem", "gmod", "prosody", "haproxy")
+
+
+def analyze(data: bytes, name: str | None = None, *, apis: Apis | None = None) -> LuaAnalysis:
+    """Explains a file, a script or a piece of either, as far as that goes without running it."""
+    work = Work(apis or packaged())
+    work.follow(Waiting(data or b"\n", "given", name=name or ""))
+    while work.waiting:
+        _one(work, work.waiting.popleft())
+    return _summed_up(data, name or "", work)
+
+
+def _one(work: Work, one: Waiting) -> None:
+    identity = identify.by_magic(one.data)
+    if identity is not None:
+        bytecode.explain(work, one, identity)
+    elif sources.is_source(one):
+        sources.explain(work, one)
+    else:
+        _carrier(work, one)
+
+
+def _carrier(work: Work, one: Waiting) -> None:
+    inside = [piece for piece in carriers.pieces(one.data, work.cut) if one.kind == "given" or piece.sure]
+    kept = [
+        p
+        for p in inside
+        if p.sure or identify.by_magic(p.data) or sources.is_source(Waiting(p.data, p.kind, name=p.note))
+    ]
+    if not kept and one.parent is not None:
+        return
+    binary = b"\0" in one.data[:8000]
+    number = work.add(one, one.data[:MOST_SOURCE].decode("latin-1"), binary=binary)
+    evidence = tuple(Evidence(f"{p.kind}: {p.note or 'Lua inside'}", p.start, p.end) for p in kept[:20])
+    form = Form.CARRIER if kept else Form.NONE
+    work.units.append(Unit(number, Identity(form, Dialect.LUA, 0.9 if kept else 0.0, evidence)))
+    for piece in kept:
+        work.follow(
+            Waiting(
+                piece.data,
+                piece.kind,
+                number,
+                piece.start,
+                piece.end,
+                piece.note,
+                piece.note,
+                piece.sure,
+                one.depth + 1,
+            )
+        )
+
+
+def _summed_up(data: bytes, name: str, work: Work) -> LuaAnalysis:
+    capabilities = work.apis.find(work.calls, work.literals, work.marks)
+    capabilities += strings.commands(work, capabilities)
+    indicators = strings.indicators(work.literals, work.layers)
+    points, level, reasons = score.weigh(capabilities)
+    hosts = [one.id for one in capabilities if one.id in _HOSTS]
+    units = [
+        replace(u, identity=replace(u.identity, host=hosts[0])) if hosts and not u.identity.host else u
+        for u in work.units
+    ]
+    obfuscations = obfuscators.find(work)
+    return LuaAnalysis(
+        name=name,
+        sha256=hashlib.sha256(data).hexdigest(),
+        size=len(data),
+        units=tuple(units),
+        layers=tuple(work.layers),
+        calls=tuple(work.calls),
+        literals=tuple(work.literals),
+        capabilities=tuple(capabilities),
+        indicators=tuple(indicators),
+        obfuscations=tuple(obfuscations),
+        reasons=reasons,
+        score=points,
+        level=level,
+        unseen=tuple(work.unseen),
+        cut=tuple(dict.fromkeys(work.cut)),
+    )

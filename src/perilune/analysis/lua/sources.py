@@ -1,0 +1,103 @@
+"""One piece of Lua source: dialect, shape, calls, strings, and the code that it unpacks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from perilune.analysis.lua import identify, shape
+from perilune.analysis.lua.lexer import Tokens, lex
+from perilune.analysis.lua.parse import Parsed, parse
+from perilune.analysis.lua.scan import Scan, Scanned
+from perilune.analysis.lua.work import MOST_SOURCE, Spans, Waiting, Work
+from perilune.model.analysis import LayerState
+from perilune.model.lua import Dialect, Form, Identity, Literal, Unit
+
+LEAST_CHUNK = 8  # characters of constant text given to load that are worth a layer
+C_OPERATORS = frozenset((Dialect.GLUA,))
+
+
+def is_source(one: Waiting) -> bool:
+    """Whether the bytes read as Lua source: by their look, or as a place that holds Lua and can be parsed."""
+    text = one.data[: identify.HEAD * 2].decode("latin-1")
+    if "\0" in text[:4000] and not one.sure:
+        return False
+    weight, _ = identify.of_source(text, one.name)
+    if one.sure or weight >= identify.ENOUGH:
+        return True
+    if weight < 0.3 and not one.name.endswith(".lua"):
+        return False
+    parsed = parse(lex(text))
+    return not parsed.faults and len(parsed.body.statements) > 0 and len(one.data) <= len(text)
+
+
+def explain(work: Work, one: Waiting) -> None:
+    code = one.data[:MOST_SOURCE].decode("latin-1")
+    if len(one.data) > MOST_SOURCE:
+        work.cut.append(f"only the first {MOST_SOURCE:,} bytes of the text were read")
+    spans = Spans(code)
+    tokens, parsed = read(code)
+    partial = bool(parsed.faults) or not parsed.whole
+    number = work.add(one, spans.text, language="lua", state=LayerState.PARTIAL if partial else LayerState.WHOLE)
+    identity = _identity(code, one, tokens, parsed)
+    work.units.append(Unit(number, identity, shape.measure(tokens)))
+    found = Scan(code, number, work.apis).run(parsed.body)
+    if not parsed.whole:
+        found.literals += _token_strings(tokens, number, parsed)
+        work.cut.append("the text is nested too deep, or damaged: part of it was read as words only")
+    _keep(work, found, spans)
+    _follow(work, one, number, found, spans)
+
+
+def read(code: str) -> tuple[Tokens, Parsed]:
+    """Tokens and tree, with `//` as a comment where the text wants that."""
+    tokens = lex(code)
+    if identify.wants_c_comments(tokens):
+        tokens = lex(code, c_comments=True)
+    return tokens, parse(tokens)
+
+
+def _identity(code: str, one: Waiting, tokens: Tokens, parsed: Parsed) -> Identity:
+    weight, evidence = identify.of_source(code, one.name)
+    dialect, confidence, more = identify.dialect_of(tokens)
+    sure = 0.95 if one.sure else min(0.99, 0.5 + weight / 12)
+    if parsed.faults:
+        sure *= 0.8
+    return Identity(Form.SOURCE, dialect, round(max(sure, 0.3), 2), (*more, *evidence))
+
+
+def _keep(work: Work, found: Scanned, at: Spans) -> None:
+    work.calls += [replace(c, start=at(c.start), end=at(c.end)) for c in found.calls]
+    work.literals += [replace(s, start=at(s.start), end=at(s.end)) for s in found.literals]
+    work.marks += [replace(m, start=at(m.start), end=at(m.end)) for m in found.marks]
+
+
+def _follow(work: Work, one: Waiting, number: int, found: Scanned, at: Spans) -> None:
+    for chunk in found.chunks:
+        if len(chunk.text) >= LEAST_CHUNK:
+            data = chunk.text.encode("latin-1", "replace")
+            start, end = at(chunk.start), at(chunk.end)
+            work.follow(
+                Waiting(
+                    data,
+                    chunk.how,
+                    number,
+                    start,
+                    end,
+                    note="code given to " + chunk.how,
+                    sure=True,
+                    depth=one.depth + 1,
+                )
+            )
+
+
+def _token_strings(tokens: Tokens, layer: int, parsed: Parsed) -> list[Literal]:
+    """The strings behind the place where the tree ends."""
+    from perilune.analysis.lua.lexer import string_value
+
+    end = parsed.faults[-1][0] if parsed.faults else 0
+    found = []
+    for token in tokens:
+        if token.start >= end and token.kind in ("string", "longstring") and token.end - token.start > 4:
+            value = string_value(tokens.text[token.start : token.end])
+            found.append(Literal(value, layer, token.start, token.end))
+    return found[:20_000]
