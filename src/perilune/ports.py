@@ -115,7 +115,8 @@ class Reader(Protocol):
     looks_for    what its files begin with, in words: shown when no reader recognises a file
 
     A reader of logs whose times have no year may also have `dated(changed: datetime) -> Reader`: it is then asked
-    for a reader of a file that was last changed at that time.
+    for a reader of a file that was last changed at that time. `placed(path, changed)` is asked instead where a reader
+    has it.
     """
 
     @property

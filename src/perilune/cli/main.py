@@ -22,6 +22,8 @@ COMMANDS = {
     "case": ("perilune.cli.case:case", "List and show stored cases."),
     "report": ("perilune.cli.case:report", "Write a case as one self-contained HTML or Markdown file."),
     "kql": ("perilune.cli.kql:kql", "Ask a log in KQL, as in Defender's advanced hunting."),
+    "sources": ("perilune.cli.sources:sources", "List the formats that are understood, explain a file."),
+    "convert": ("perilune.cli.convert:convert", "Write the tables that logs become as Parquet."),
     "rules": ("perilune.cli.rules:rules", "List the rules, what was refused, and explain a match."),
     "doctor": ("perilune.cli.doctor:doctor", "Say what this machine can and cannot do."),
     "completion": ("perilune.cli.completion:completion", "Print the completion script of a shell."),

@@ -116,7 +116,7 @@ class _Desk:
 
     def _read(self, source: Source, stream: BinaryIO) -> Iterator[Table | SourceReport]:
         head, text = _decoded(stream)
-        reader = find_reader(head, self._readers)
+        reader = find_reader(head, self._readers) or _given_script(source, head)
         if reader is None:
             yield from self.done(_unknown(source, head))
             return
@@ -139,12 +139,21 @@ class _Desk:
 
 def _dated(reader: Reader, source: Source) -> Reader:
     """The reader that knows when the file was changed, where the format has times without a year."""
-    dated = getattr(reader, "dated", None)
-    if dated is None:
-        return reader
     from perilune.readers.sources import last_change
 
-    return cast(Reader, dated(last_change(source)))
+    dated, placed = getattr(reader, "dated", None), getattr(reader, "placed", None)
+    if placed is not None:
+        return cast(Reader, placed(source.name, last_change(source)))
+    return reader if dated is None else cast(Reader, dated(last_change(source)))
+
+
+def _given_script(source: Source, head: bytes) -> Reader | None:
+    """The reader of scripts for a file that was named itself, is text, and has a script's name."""
+    from perilune.readers.scripts import ScriptReader, extension_language
+
+    if not source.given or b"\0" in head or extension_language(source.path) is None:
+        return None
+    return ScriptReader()
 
 
 def _decoded(stream: BinaryIO) -> tuple[bytes, BinaryIO]:

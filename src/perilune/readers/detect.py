@@ -32,6 +32,7 @@ def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
     from perilune.readers.mappings import packaged as packaged_mappings
     from perilune.readers.parquet import ParquetReader
     from perilune.readers.patterns import packaged as formats
+    from perilune.readers.scripts import ScriptReader
     from perilune.readers.syslog import SyslogReader
     from perilune.readers.zeek import ZeekReader
 
@@ -50,6 +51,7 @@ def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
         PanosReader(),
         *logs,
         SyslogReader(known, formats),
+        ScriptReader(),
         *anything,
     )
 

@@ -116,6 +116,16 @@ def packaged() -> Mappings:
     return load_all(sorted((f for f in folder.iterdir() if f.name.endswith(".yml")), key=lambda f: f.name))
 
 
+def with_own(paths: Iterable[Path]) -> Mappings:
+    """The packaged mappings and the user's files, whose maps count where both would do."""
+    folder = files("perilune") / "content" / "mappings"
+    shipped = sorted((f for f in folder.iterdir() if f.name.endswith(".yml")), key=lambda f: f.name)
+    own = load_all(list(paths))
+    both = load_all([*shipped, *paths])
+    first = tuple(one for one in both.recognised if any(kind in own.by_kind for kind in one.kinds))
+    return Mappings(both.by_kind, (*first, *(one for one in both.recognised if one not in first)))
+
+
 def load_all(sources: Sequence[Path | Traversable]) -> Mappings:
     """The maps of several files; of two maps for one kind the later one counts."""
     by_kind: dict[str, Map] = {}

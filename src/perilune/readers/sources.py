@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -42,6 +42,7 @@ class Source:
 
     path: str
     members: tuple[str, ...] = ()
+    given: bool = False  # the file itself was named, not a folder that it lies in
 
     @property
     def name(self) -> str:
@@ -67,7 +68,8 @@ def discover(paths: Iterable[str | Path], limits: Limits) -> Iterator[Source | S
     """Everything to read under the paths, and a report for everything that cannot be read. Names in order."""
     seen: dict[tuple[int, int], str] = {}
     for path in paths:
-        yield from _discover(str(path), seen, (), limits)
+        for item in _discover(str(path), seen, (), limits):
+            yield replace(item, given=True) if item == Source(str(path)) and isinstance(item, Source) else item
 
 
 def _discover(

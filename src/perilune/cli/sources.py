@@ -1,0 +1,175 @@
+"""`perilune sources`: what is understood, and what becomes of one file."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from perilune.cli.main import EXIT_NOTHING, EXIT_PARTIAL
+
+if TYPE_CHECKING:
+    from perilune.model.sources import SourceReport
+    from perilune.model.tables import Table
+    from perilune.ports import Limits, Read, Reader
+    from perilune.readers.mappings import Mappings
+
+
+@click.group(short_help="List the formats that are understood, and explain what becomes of a file.")
+def sources() -> None:
+    """List the formats that are understood, and explain what becomes of a file."""
+
+
+@sources.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object with `formats` and `maps`.")
+def list_sources(as_json: bool) -> None:
+    """Every format that is read, how it is told, and the maps of products in JSON and CSV."""
+    from perilune.readers.detect import packaged
+    from perilune.readers.mappings import packaged as maps
+
+    formats = [{"format": reader.name, "told_by": reader.looks_for} for reader in packaged()]
+    known = {id(one): one for one in maps().by_kind.values()}.values()
+    listed = [{"kinds": list(one.kinds), "table": one.table} for one in known]
+    if as_json:
+        _print_json({"formats": formats, "maps": listed})
+        return
+    for one in formats:
+        click.echo(f"{one['format']:<16} {one['told_by']}")
+    click.echo("\nProducts, by map:")
+    for map_ in known:
+        click.echo(f"{', '.join(map_.kinds):<60} {map_.table}")
+
+
+@sources.command("explain")
+@click.argument("path", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--rows", type=click.IntRange(0, 100), default=2, show_default=True, help="Show so many rows a table.")
+@click.option(
+    "--mapping",
+    "own",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A mapping file to use besides those that ship (repeatable).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file.")
+def explain(path: Path, rows: int, own: tuple[Path, ...], as_json: bool) -> int:
+    """Which reader and maps a file gets, its first rows, and what was dropped and why."""
+    from perilune import readers
+    from perilune.model.sources import Reading, SourceReport
+    from perilune.readers.detect import packaged
+    from perilune.readers.mappings import packaged as shipped
+    from perilune.readers.mappings import with_own
+
+    mappings = with_own(own) if own else shipped()
+    kinds: Counter[str] = Counter()
+    watched = [_Watched(reader, kinds) for reader in packaged(mappings)]
+    shown: dict[str, list[dict[str, object]]] = {}
+    whole = True
+    for item in readers.read([path], readers.Limits(), readers=watched, mappings=mappings):
+        if isinstance(item, SourceReport):
+            whole = whole and item.reading is Reading.COMPLETE
+            found = _explained(item, kinds, mappings, shown)
+            _print_json(found) if as_json else _print(found)
+            kinds.clear()
+            shown.clear()
+        else:
+            _keep(item, shown, rows)
+    return EXIT_NOTHING if whole else EXIT_PARTIAL
+
+
+class _Watched:
+    """A reader of which it is noted what kinds of record it gave."""
+
+    def __init__(self, reader: Reader, kinds: Counter[str]) -> None:
+        self._reader = reader
+        self._kinds = kinds
+        self.name = reader.name
+        self.looks_for = reader.looks_for
+
+    def recognises(self, head: bytes) -> bool:
+        return self._reader.recognises(head)
+
+    def placed(self, path: str, changed: datetime) -> _Watched:
+        """The reader for that file, watched as well."""
+        reader = self._reader
+        if hasattr(reader, "placed"):
+            reader = reader.placed(path, changed)
+        elif hasattr(reader, "dated"):
+            reader = reader.dated(changed)
+        return _Watched(reader, self._kinds)
+
+    def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
+        from perilune.ports import Columns, Records, Rows
+
+        for item in self._reader.read(stream, limits):
+            if isinstance(item, Records):
+                self._kinds[item.kind] += len(item.fields)
+            elif isinstance(item, Columns):
+                self._kinds[item.kind] += item.data.num_rows
+            elif isinstance(item, Rows):
+                self._kinds[f"(as it was) {item.table}"] += item.data.num_rows
+            yield item
+
+
+def _keep(table: Table, shown: dict[str, list[dict[str, object]]], most: int) -> None:
+    kept = shown.setdefault(table.name, [])
+    kept += [table.row(index) for index in range(min(len(table), most - len(kept)))]
+
+
+def _explained(
+    report: SourceReport, kinds: Counter[str], mappings: Mappings, shown: dict[str, list[dict[str, object]]]
+) -> dict[str, object]:
+    return {
+        "file": report.path,
+        "reader": report.format,
+        "reading": str(report.reading),
+        "records": report.records,
+        "rows": dict(report.rows),
+        "maps": [
+            {"kind": kind, "records": count, "map": one.source if (one := mappings.find(kind)) else None}
+            for kind, count in kinds.most_common()
+        ],
+        "skipped": dict(report.skipped),
+        "problems": [{"what": one.what, "count": one.count, "where": one.where} for one in report.problems],
+        "first_rows": {name: list(rows) for name, rows in shown.items()},
+    }
+
+
+def _print(found: dict[str, object]) -> None:
+    from perilune.report.text import shorten, visible
+
+    click.echo(f"{visible(str(found['file']))}: {found['reader'] or 'no reader'}, {found['reading']}")
+    click.echo(f"  {found['records']:,} records")
+    for name, count in _pairs(found["rows"]):
+        click.echo(f"  {count:>10,} rows of {name}")
+    for one in _objects(found["maps"]):
+        where = str(one["map"] or "no map").rpartition("/")[2]
+        click.echo(f"  {one['records']:>10,} records as {one['kind']}  ({where})")
+    for reason, count in _pairs(found["skipped"]):
+        click.echo(f"  {count:>10,} without a row: {visible(reason)}")
+    for one in _objects(found["problems"]):
+        click.echo(f"  {one['count']:>10,} x {visible(str(one['what']))}  {visible(str(one['where']))}".rstrip())
+    for name, rows in _pairs(found["first_rows"]):
+        for row in rows:
+            click.echo(f"\n  {name}")
+            for column, value in row.items():
+                click.echo(f"    {column:<32} {visible(shorten(str(value), 160))}")
+
+
+def _pairs(value: object) -> Iterator[tuple[str, Any]]:
+    yield from value.items() if isinstance(value, dict) else ()
+
+
+def _objects(value: object) -> Iterator[dict[str, object]]:
+    yield from value if isinstance(value, list) else ()
+
+
+def _print_json(value: object) -> None:
+    import orjson
+
+    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS
+    sys.stdout.buffer.write(orjson.dumps(value, option=options, default=str))
