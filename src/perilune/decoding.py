@@ -116,7 +116,7 @@ def _row(table: str, row: Mapping[str, object], layer: Layer, place: int) -> dic
     else:
         made |= {name: value for name, value in row.items() if name.startswith("InitiatingProcess")}
         made["XScriptId"] = row.get("XScriptId")
-    made |= {"ActionType": ACTION, "XScriptText": layer.text, "XScriptLanguage": layer.language or None}
+    made |= {"ActionType": ACTION, "XScriptText": layer.text.encode("utf-8", "replace").decode("utf-8"), "XScriptLanguage": layer.language or None}
     made["AdditionalFields"] = f'{{"Decoding":"{layer.kind}","Layer":{layer.number}}}'
     return made
 

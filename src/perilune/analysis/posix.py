@@ -187,5 +187,5 @@ def _unescaped(found: re.Match[str]) -> str:
         return chr(int(two, 16) if two else int(octal, 8) & 0xFF)
     if four or eight:
         code = int(four or eight, 16)
-        return chr(code) if code < 0x110000 else ""
+        return chr(code) if code < 0xD800 or 0xE000 <= code < 0x110000 else ""
     return _ESCAPES.get(char, "\\" + char)
