@@ -26,6 +26,7 @@ QUERY_SUFFIXES = (".kql", ".csl", ".kusto", ".txt")
 MAX_QUERY_BYTES = 2_000_000
 SHOWN_ROWS = 200
 CELL = 160
+NARROWEST = 14  # characters of one column, below which rows are shown one column below the other
 OLD = timedelta(days=1)
 
 
@@ -249,7 +250,11 @@ def show(result: Result, limit: int) -> None:
     names = result.data.column_names
     wide = len(names) > 20
     hidden = [n for n, one in enumerate(result.data.columns) if wide and _is_blank(one)]
-    console.out.print(_rich(result, limit, frozenset(hidden)))
+    shown = [(n, *one) for n, one in enumerate(result.columns) if n not in hidden]
+    if len(shown) * NARROWEST > console.out.width:
+        _show_records(result, limit, shown)
+    else:
+        console.out.print(_rich(result, limit, shown))
     rows = result.data.num_rows
     notes = [f"{rows:,} {'row' if rows == 1 else 'rows'}"]
     if rows > limit:
@@ -265,21 +270,43 @@ def _is_blank(column: pa.ChunkedArray[Any]) -> bool:
     return not len(column) or all(value in (None, "") for value in column.unique().slice(0, 3).to_pylist())
 
 
-def _rich(result: Result, limit: int, hidden: frozenset[int]) -> RichTable:
+Shown = Sequence[tuple[int, str, "Kind"]]
+
+
+def _rich(result: Result, limit: int, shown: Shown) -> RichTable:
     from rich.table import Table
 
     from perilune.cli import console
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    columns = [(n, *one) for n, one in enumerate(result.columns) if n not in hidden]
-    for _, name, kind in columns:
+    for _, name, kind in shown:
         table.add_column(console.plain(name, 80), justify="right" if kind in ("long", "int", "real") else "left")
-    part = result.data.slice(0, limit)
-    values = [part.column(n).to_pylist() for n, _, _ in columns]
-    for row in zip(*values, strict=True):
-        cells = [console.plain(written(value, kind), CELL) for value, (_, _, kind) in zip(row, columns, strict=True)]
-        table.add_row(*cells)
+    for row in _texts(result, limit, shown):
+        table.add_row(*[console.plain(cell, CELL) for cell in row])
     return table
+
+
+def _show_records(result: Result, limit: int, shown: Shown) -> None:
+    """One column below the other, where side by side they would be too narrow to read."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from perilune.cli import console
+
+    width = max(len(name) for _, name, _ in shown)
+    for number, row in enumerate(_texts(result, limit, shown), start=1):
+        console.out.print(Text(f"row {number:,}", style="bold"))
+        for cell, (_, name, _) in zip(row, shown, strict=True):
+            if cell:
+                line = console.plain(f"{name:{width}}  ", 200, "dim").append_text(console.plain(cell, 2000))
+                console.out.print(Padding(line, (0, 0, 0, 2)))
+
+
+def _texts(result: Result, limit: int, shown: Shown) -> Iterator[list[str]]:
+    part = result.data.slice(0, limit)
+    values = [part.column(n).to_pylist() for n, _, _ in shown]
+    for row in zip(*values, strict=True):
+        yield [written(value, kind) for value, (_, _, kind) in zip(row, shown, strict=True)]
 
 
 def written(value: object, kind: Kind) -> str:

@@ -29,7 +29,9 @@ HEADER = """// ---
 // evidence: [ProcessCommandLine]
 // ---
 """
-QUERY = 'DeviceProcessEvents | where FileName == "sh" | project FileName, ProcessCommandLine, IsShort = strlen(FileName) < 3'
+QUERY = """DeviceProcessEvents
+| where FileName == "sh"
+| project FileName, ProcessCommandLine, IsShort = strlen(FileName) < 3"""
 
 
 def tables_of(case: dict) -> dict[str, pa.Table]:
@@ -126,11 +128,11 @@ def test_a_wrong_query_is_refused_with_a_reason(text: str, says: str) -> None:
     "query, places",
     [
         ("DeviceProcessEvents | where FileName == 'sh'", [0, 2]),
-        ("DeviceProcessEvents | where FileName == 'sh' | project ProcessCommandLine | sort by ProcessCommandLine asc", [0, 2]),
+        ("DeviceProcessEvents | where FileName == 'sh' | project ProcessId | sort by ProcessId asc", [0, 2]),
         ("DeviceProcessEvents | summarize n = count() by FileName | where n > 1", [0]),
         ("DeviceProcessEvents | summarize arg_max(ProcessId, *) by FileName | where FileName == 'sh'", [0]),
         ("DeviceProcessEvents | where FileName == 'sh' | distinct FileName", [0]),
-        ("DeviceProcessEvents | join kind=inner (DeviceProcessEvents | project FileName) on FileName | top 1 by ProcessId", [2]),
+        ("DeviceProcessEvents | join (DeviceProcessEvents | project FileName) on FileName | top 1 by ProcessId", [1]),
         ("union DeviceProcessEvents, DeviceFileEvents | where FileName == 'ls'", [1]),
         ("DeviceProcessEvents | mv-expand p = split(ProcessCommandLine, ' ') | where p == 'two'", [2]),
     ],

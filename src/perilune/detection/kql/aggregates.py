@@ -154,7 +154,6 @@ def take_any(args: Args) -> Value:
 
 
 def _spread(names: str, sql: str, about: str, least: int = 1) -> None:
-    @aggregate(*names.split(), least=least)
     def lower(args: Args) -> Value:
         value = _number(args)
         found = _where(fn(sql, cast(value.sql, "DOUBLE")), _condition(args, 1))
@@ -164,6 +163,7 @@ def _spread(names: str, sql: str, about: str, least: int = 1) -> None:
         return Value(sole, Kind.REAL, False)
 
     lower.__doc__ = about
+    aggregate(*names.split(), least=least)(lower)
 
 
 _spread("stdev", "stddev_samp", "the standard deviation of a sample")
@@ -268,11 +268,11 @@ def percentiles_array(args: Args) -> Value:
 
 
 def _bits(name: str, sql: str) -> None:
-    @aggregate(name)
     def lower(args: Args) -> Value:
         return Value(fn(sql, convert(args.value(0), Kind.LONG).sql), Kind.LONG)
 
     lower.__doc__ = "the bits of all values combined"
+    aggregate(name)(lower)
 
 
 _bits("binary_all_and", "bit_and")

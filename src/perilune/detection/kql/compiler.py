@@ -24,8 +24,10 @@ from perilune.detection.kql.syntax import (
     Expr,
     Find,
     Function,
+    Index,
     Let,
     Literal,
+    Member,
     Name,
     Operator,
     Pipeline,
@@ -262,6 +264,8 @@ class Compiler:
         if isinstance(expr, Name):
             known = [*self.catalog.sources, *(n for n, b in scope.names.bound.items() if isinstance(b, Relation))]
             raise KqlError(f"there is no table {expr.name!r}", expr.at, hint=nearest(expr.name, known))
+        if isinstance(expr, Member | Index):
+            return self.table(expr.of, scope)  # `cluster(…).database(…).T`, whose first part says that it is refused
         if isinstance(expr, Call):
             self.scalars.call(expr, scope)  # its own error, if it is none, says more
         raise KqlError("expected a table", expr.at)

@@ -22,6 +22,7 @@ from perilune.detection.kql.syntax import (
     Invoke,
     Item,
     Join,
+    Listed,
     Literal,
     MakeSeries,
     MvApply,
@@ -284,10 +285,10 @@ class Operators:
             aggregates.append(self._series_item())
         self._r.expect_word("on")
         on = self._expression()
+        if isinstance(on, Listed):
+            raise unsupported("make-series `in range(…)`", on.at, "write `from … to … step …`")
         start = self._expression() if self._r.skip_word("from") else None
         stop = self._expression() if self._r.skip_word("to") else None
-        if self._r.is_word("in"):
-            raise unsupported("make-series `in range(…)`", self._r.at, "write `from … to … step …`")
         self._r.expect_word("step")
         step = self._expression()
         by = self.items() if self._r.skip_word("by") else ()

@@ -135,11 +135,11 @@ def isutf8(args: Args) -> Value:
 
 
 def _conversion(*names: str, kind: Kind) -> None:
-    @function(*names)
     def to(args: Args) -> Value:
         return convert(args.value(0), kind)
 
     to.__doc__ = f"the value as {kind.value}"
+    function(*names)(to)
 
 
 for _names, _kind in (

@@ -116,11 +116,11 @@ def _of_json(name: str, args: Args, kind: Kind = Kind.DYNAMIC) -> Value:
 
 
 def _json_function(name: str, least: int, most: int | None, about: str, kind: Kind = Kind.DYNAMIC) -> None:
-    @function(name, least=least, most=most)
     def lower(args: Args) -> Value:
         return _of_json(f"kql_{name}", args, kind)
 
     lower.__doc__ = about
+    function(name, least=least, most=most)(lower)
 
 
 for _name, _least, _most, _about in (

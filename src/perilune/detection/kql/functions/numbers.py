@@ -25,11 +25,11 @@ from perilune.detection.kql.values import (
 
 
 def _real(names: str, sql: str, about: str) -> None:
-    @function(*names.split())
     def lower(args: Args) -> Value:
         return Value(tried(fn(sql, args.sql(0, Kind.REAL))), Kind.REAL)
 
     lower.__doc__ = about
+    function(*names.split())(lower)
 
 
 for _name, _sql, _about in (
@@ -152,12 +152,12 @@ def bin_at(args: Args) -> Value:
 
 
 def _bits(name: str, node: type[exp.Binary], about: str) -> None:
-    @function(name, least=2)
     def lower(args: Args) -> Value:
         found = binary(node, args.sql(0, Kind.LONG), args.sql(1, Kind.LONG))
         return Value(found, Kind.LONG, args.value(0).nullable or args.value(1).nullable)
 
     lower.__doc__ = about
+    function(name, least=2)(lower)
 
 
 _bits("binary_and", exp.BitwiseAnd, "the bits that both numbers have")

@@ -11,11 +11,11 @@ from perilune.detection.kql.values import Value, bool_value, cast, coalesce, fal
 
 
 def _text_to_json(names: str, udf: str, about: str) -> None:
-    @function(*names.split())
     def lower(args: Args) -> Value:
         return call(udf, to_string(args.value(0)).sql, kind=Kind.DYNAMIC)
 
     lower.__doc__ = about
+    function(*names.split())(lower)
 
 
 _text_to_json("parse_url parseurl", "kql_parse_url", "a URL's parts, as a property bag")

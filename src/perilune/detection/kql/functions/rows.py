@@ -40,7 +40,6 @@ def _restarts(args: Args, index: int) -> Sql | None:
 
 
 def _neighbour(name: str, sql: str, about: str) -> None:
-    @function(name, least=1, most=3)
     def lower(args: Args) -> Value:
         _need_order(args)
         value = args.value(0)
@@ -51,6 +50,7 @@ def _neighbour(name: str, sql: str, about: str) -> None:
         return Value(found, value.kind, value.kind is not Kind.STRING)
 
     lower.__doc__ = about
+    function(name, least=1, most=3)(lower)
 
 
 _neighbour("prev", "lag", "the value some rows before (one where not said), else the default")

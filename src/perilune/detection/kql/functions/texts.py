@@ -28,11 +28,11 @@ from perilune.detection.kql.values import (
 
 
 def _simple(names: str, sql: str, about: str, *, kind: Kind = Kind.STRING) -> None:
-    @function(*names.split())
     def lower(args: Args) -> Value:
         return Value(fn(sql, args.sql(0, Kind.STRING)), kind, False)
 
     lower.__doc__ = about
+    function(*names.split())(lower)
 
 
 _simple("strlen", "length", "how many characters a text has", kind=Kind.LONG)

@@ -68,7 +68,6 @@ def _moved(sql: Sql, unit: str, count: Sql) -> Sql:
 
 
 def _bounded(name: str, unit: str, *, end: bool) -> None:
-    @function(name, least=1, most=2)
     def lower(args: Args) -> Value:
         source = args.typed(0, Kind.DATETIME)
         found = cast(_start(unit, source.sql), "TIMESTAMP")
@@ -79,6 +78,7 @@ def _bounded(name: str, unit: str, *, end: bool) -> None:
         return Value(tried(cast(found, "TIMESTAMP")), Kind.DATETIME, True)
 
     lower.__doc__ = f"the {'last' if end else 'first'} moment of the {unit}, perhaps some {unit}s later or earlier"
+    function(name, least=1, most=2)(lower)
 
 
 for _unit in ("day", "week", "month", "year"):
@@ -87,12 +87,12 @@ for _unit in ("day", "week", "month", "year"):
 
 
 def _part(names: str, unit: str, about: str, kind: Kind = Kind.INT) -> None:
-    @function(*names.split())
     def lower(args: Args) -> Value:
         source = args.typed(0, Kind.DATETIME)
         return Value(cast(fn("date_part", text(unit), source.sql), "INTEGER"), kind, source.nullable)
 
     lower.__doc__ = about
+    function(*names.split())(lower)
 
 
 _part("dayofmonth", "day", "the day of the month, from 1")
@@ -200,7 +200,6 @@ def format_timespan(args: Args) -> Value:
 
 
 def _unix(name: str, micros: int, per: int) -> None:
-    @function(name)
     def lower(args: Args) -> Value:
         value = args.number(0)
         scaled = binary(exp.Mul, cast(value.sql, "DOUBLE" if value.kind is Kind.REAL else "BIGINT"), number(micros))
@@ -208,6 +207,7 @@ def _unix(name: str, micros: int, per: int) -> None:
         return Value(tried(moment(found)), Kind.DATETIME)
 
     lower.__doc__ = "a time from what has passed since 1970"
+    function(name)(lower)
 
 
 _unix("unixtime_seconds_todatetime", 1_000_000, 1)
