@@ -151,6 +151,8 @@ _DNS = _ACTOR | {
     "QueryName": "XQueryName",
     "QueryStatus": "XQueryStatus",
     "QueryResults": "XQueryResults",
+    "query": "XQueryName",
+    "answer": "XQueryResults",
     "record_type": "AdditionalFields.QueryType",
 }
 
@@ -198,8 +200,38 @@ _AUDITD_EXECVE = _RECORD | {
     "uid": "XUser AdditionalFields.uid",
 }
 
+# The words of web servers' and proxies' rules (W3C's), and those of Zeek's and Suricata's logs.
+_FLOW = _RECORD | {
+    **dict.fromkeys(("src_ip", "SourceIp", "c-ip", "id.orig_h"), "LocalIP"),
+    **dict.fromkeys(("src_port", "SourcePort", "id.orig_p"), "LocalPort"),
+    **dict.fromkeys(("dst_ip", "dest_ip", "DestinationIp", "id.resp_h"), "RemoteIP"),
+    **dict.fromkeys(("dst_port", "dest_port", "DestinationPort", "id.resp_p"), "RemotePort"),
+    "proto": "Protocol",
+    "service": "XService",
+    "action": "XAction",
+    "server_name": "XTlsServerName",
+    "ja3": "XJa3",
+}
+_HTTP = _FLOW | {
+    "c-ip": "LocalIP RemoteIP",
+    **dict.fromkeys(("cs-method", "method"), "XHttpMethod"),
+    **dict.fromkeys(("c-uri", "cs-uri", "cs-uri-query", "cs-uri-stem", "c-uri-query", "uri"), "XHttpUri"),
+    **dict.fromkeys(("cs-host", "r-dns", "host"), "XHttpHost"),
+    **dict.fromkeys(("c-useragent", "cs-user-agent", "user_agent"), "XHttpUserAgent"),
+    **dict.fromkeys(("cs-referer", "cs-referrer", "referrer"), "XHttpReferrer"),
+    **dict.fromkeys(("sc-status", "status_code"), "XHttpStatus"),
+    "cs-username": "XHttpUser",
+    "resp_mime_types": "XContentType",
+}
+_DNS_NETWORK = _FLOW | {
+    "query": "XQueryName",
+    **dict.fromkeys(("answer", "answers"), "XQueryResults"),
+    **dict.fromkeys(("record_type", "qtype_name"), "XQueryType"),
+    "rcode_name": "XQueryStatus",
+}
+
 # Their readers keep every other field of the record in AdditionalFields, under its own name.
-_OPEN = frozenset({"log", "auditd_execve", "security_4688"})
+_OPEN = frozenset({"log", "auditd_execve", "security_4688", "http", "dns_network", "firewall", "zeek"})
 
 VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "process": _PROCESS,
@@ -211,6 +243,10 @@ VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "script": _SCRIPT,
     "security_4688": _SECURITY_4688,
     "auditd_execve": _AUDITD_EXECVE,
+    "http": _HTTP,
+    "dns_network": _DNS_NETWORK,
+    "firewall": _FLOW,
+    "zeek": _FLOW,
     "log": {name: column for name, column in _RECORD.items() if column.startswith(("X", "Device"))},
 }
 

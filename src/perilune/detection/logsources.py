@@ -87,9 +87,10 @@ _POWERSHELL = ("Microsoft-Windows-PowerShell/Operational", "PowerShellCore/Opera
 _SCRIPTS = Source(
     "XScriptEvents", "script", (unless_null(Text(Field("XScriptLanguage", "XScriptLanguage"), ("powershell",))),)
 )
-_ANY_PRODUCT = frozenset({"process_creation", "network_connection", "dns_query"}) | frozenset(
-    f"file_{what}" for what in ("event", "change", "rename", "delete", "access", "create")
-)
+_HTTP = Source("DeviceNetworkEvents", "http", (one_of("ActionType", "HttpConnectionInspected"),))
+_ANY_PRODUCT = frozenset(
+    {"process_creation", "network_connection", "dns_query", "webserver", "proxy", "dns", "firewall"}
+) | frozenset(f"file_{what}" for what in ("event", "change", "rename", "delete", "access", "create"))
 
 # Where a Sysmon event has no table of its own, or a reader may leave it in the log table, XLogEvents is read
 # too: a record is a row of one table only, so nothing is counted twice.
@@ -112,6 +113,13 @@ CATEGORIES: Mapping[str, tuple[Source, ...]] = {
     "registry_delete": _registry("RegistryKeyDeleted", "RegistryValueDeleted"),
     "registry_rename": _registry("RegistryKeyRenamed", "RegistryValueRenamed"),
     "dns_query": (Source("DeviceEvents", "dns", (one_of("ActionType", "DnsQueryResponse"),)),),
+    "dns": (
+        Source("DeviceNetworkEvents", "dns_network", (one_of("ActionType", "DnsConnectionInspected"),)),
+        Source("DeviceEvents", "dns", (one_of("ActionType", "DnsQueryResponse"),), optional=True),
+    ),
+    "webserver": (_HTTP,),
+    "proxy": (_HTTP,),
+    "firewall": (Source("DeviceNetworkEvents", "firewall", (Not(Null(Field("XAction", "XAction"))),)),),
     "ps_script": (_SCRIPTS,),
     "ps_module": _channel((4103,), *_POWERSHELL),
     "ps_classic_start": _channel((400,), "Windows PowerShell"),
@@ -184,6 +192,30 @@ _EVERYTHING = tuple(
 )
 
 
+# What network sensors log, by service; any other service is a log of that name.
+_ZEEK: Mapping[str, str] = {"http": "http", "dns": "dns_network", "conn": "zeek", "ssl": "zeek"}
+_LINUX_PROGRAMS: Mapping[str, tuple[str, ...]] = {
+    "auth": ("sshd", "sudo", "su", "login", "systemd-logind", "polkitd", "useradd", "usermod", "passwd"),
+    "sshd": ("sshd",),
+    "sudo": ("sudo",),
+    "cron": ("cron", "CRON", "crond", "crontab"),
+    "clamav": ("clamd", "freshclam", "clamav"),
+    "vsftpd": ("vsftpd",),
+    "guacamole": ("guacd", "guacamole"),
+}
+
+
+def _by_sensor(logsource: LogSource, product: str) -> tuple[Source, ...]:
+    """What Zeek logged, under the name of its service."""
+    service = (logsource.service or "").lower()
+    if product != "zeek" or not service:
+        return ()
+    if service in _ZEEK:
+        where = (one_of("XProvider", "zeek"), one_of("XChannel", service))
+        return (Source("DeviceNetworkEvents", _ZEEK[service], where),)
+    return (Source("XLogEvents", "log", (one_of("XProvider", "zeek"), one_of("XChannel", service))),)
+
+
 def resolve(logsource: LogSource, event_ids: Iterable[int] = ()) -> tuple[Source, ...]:
     """The rows that a log source stands for; `event_ids` are those that the rule names.
 
@@ -191,7 +223,10 @@ def resolve(logsource: LogSource, event_ids: Iterable[int] = ()) -> tuple[Source
     """
     product = logsource.product.lower() if logsource.product else None
     if product is not None and product not in PLATFORMS:
-        raise _unfilled(logsource)
+        sensors = _by_sensor(logsource, product)
+        if not sensors:
+            raise _unfilled(logsource)
+        return sensors
     sources = _by_category(logsource, product) or _by_service(logsource, product, frozenset(event_ids))
     if not sources and logsource.category is None and logsource.service is None:
         sources = _EVERYTHING
@@ -217,6 +252,10 @@ def _by_service(logsource: LogSource, product: str | None, event_ids: frozenset[
         return ()
     if service == "auditd" and product in (None, "linux"):
         return _AUDITD
+    if product == "linux" and service in _LINUX_PROGRAMS:
+        return (Source("XLogEvents", "log", (one_of("XProvider", *_LINUX_PROGRAMS[service]),)),)
+    if product == "linux" and service == "syslog":
+        return (Source("XLogEvents", "log", (Not(one_of("XProvider", "auditd", *SYSMON)),)),)
     if product != "windows" or service not in windows_channels():
         return ()
     own = _OWN_TABLES.get(service, {})
