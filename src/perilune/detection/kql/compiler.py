@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -16,6 +16,7 @@ from perilune.detection.kql.convert import coerce
 from perilune.detection.kql.errors import KqlError, Span, nearest, unsupported
 from perilune.detection.kql.kinds import Kind
 from perilune.detection.kql.parser import parse
+from perilune.detection.kql.plans import Plan, mentioned, only
 from perilune.detection.kql.relations import Bound, Column, Lambda, Names, Relation, Scope, physical, unknown
 from perilune.detection.kql.scalars import Scalars
 from perilune.detection.kql.syntax import (
@@ -57,30 +58,6 @@ MAX_NODES = 20_000  # of SQL in one bound name or function result; doubling defi
 MAX_CALLS = 500  # of the query's own functions, those within functions included
 MAX_WEIGHT = 64  # how often a source may be read by inlining before its rows are kept instead
 MAX_TABLES = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a query comes to.
-
-    select   the whole statement
-    columns  the result's columns with their Kusto types, in order
-    tables   the tables that it reads
-    chart    what `render` asked for
-    """
-
-    select: exp.Select
-    columns: tuple[tuple[str, Kind], ...]
-    tables: tuple[str, ...]
-    chart: str | None = None
-
-    @property
-    def sql(self) -> str:
-        return self.select.sql(dialect="duckdb", comments=False)
-
-    @property
-    def pretty(self) -> str:
-        return self.select.sql(dialect="duckdb", comments=False, pretty=True)
 
 
 Probe = Callable[[exp.Select], list[tuple[object, ...]]]
@@ -139,9 +116,9 @@ class Compiler:
     def _attach(self, select: exp.Select) -> None:
         """Gives a statement every table expression that was made so far."""
         stored = {relation.sql for relation in self._sources.values()}
-        wanted = _mentioned([select, *(cte for name, cte, _ in self._tables if name not in stored)])
+        wanted = mentioned([select, *(cte for name, cte, _ in self._tables if name not in stored)])
         for name, cte, kept in self._tables:
-            cte = _only(cte, wanted) if name in stored else cte.copy()
+            cte = only(cte, wanted) if name in stored else cte.copy()
             select.with_(name, as_=cte, materialized=kept, copy=False)
 
     def probe(self, select: exp.Select, what: str, at: Span) -> list[tuple[object, ...]]:
@@ -415,29 +392,6 @@ class Compiler:
         if not found:
             raise unknown("table", pattern, at, self.catalog.sources)
         return found
-
-
-def _mentioned(selects: Sequence[exp.Select]) -> set[str]:
-    """Every column that a statement names. One that it does not name can come in a `*` and go nowhere."""
-    found: set[str] = set()
-    for select in selects:
-        for node in select.find_all(exp.Column, exp.Star):
-            if isinstance(node, exp.Column):
-                found.add(node.name.lower())
-            else:
-                named = [*(node.args.get("except_") or ()), *(node.args.get("replace") or ())]
-                found |= {one.alias_or_name.lower() for one in named}
-    return found
-
-
-def _only(select: exp.Select, wanted: set[str]) -> exp.Select:
-    """The select with just these of its columns: DuckDB needs 0.1 s to plan a hundred columns through ten steps."""
-    kept = [one for one in select.expressions if one.alias_or_name.lower() in wanted] or select.expressions[:1]
-    pruned = exp.select(*[one.copy() for one in kept])
-    for part in ("from_", "where"):
-        if (held := select.args.get(part)) is not None:
-            pruned.set(part, held.copy())
-    return pruned
 
 
 def aliased(sql: Sql, name: str) -> Sql:

@@ -141,7 +141,7 @@ class Expressions:
 
     def _unary(self) -> Expr:
         if not self._r.is_mark("-", "+"):
-            return self._postfix(self._primary())
+            return self.operand()
         token = self._r.next()
         self._r.enter()
         of = self._unary()
@@ -149,6 +149,10 @@ class Expressions:
         if isinstance(of, Literal) and isinstance(of.value, int | float) and not isinstance(of.value, bool):
             return Literal(of.kind, -of.value if token.text == "-" else of.value, token.at)
         return Unary(token.text, of, token.at)
+
+    def operand(self) -> Expr:
+        """A name, a literal, a call or something in parentheses, with the path behind it."""
+        return self._postfix(self._primary())
 
     def _postfix(self, found: Expr) -> Expr:
         steps = 0
