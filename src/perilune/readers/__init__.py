@@ -8,6 +8,7 @@ Small files share a Table; `XSourceFile` and `XSourceRecord` say where each row 
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -172,16 +173,42 @@ def _decoded(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
 
 
 def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: _Tally, limits: Limits) -> Iterator[Table]:
+    collector = _Collector()
     try:
+        collector.pause()
         for item in reader.read(stream, limits):
             if isinstance(item, Records | Columns):
-                yield from normalizer.add(item)
+                for table in normalizer.add(item):
+                    collector.resume()
+                    yield table
+                    collector.pause()
             elif isinstance(item, Rows):
+                collector.resume()
                 yield normalizer.pass_on(item)
+                collector.pause()
             else:
                 tally.take(item)
     except Exception as error:  # noqa: BLE001 - the door for one bad file: a reader may be a plugin
         tally.lose(Problem(f"the {reader.name} reader failed: {type(error).__name__}: {_line(error)}"))
+    finally:
+        collector.resume()
+
+
+class _Collector:
+    """The garbage collector, held off while records are decoded: it would look at each of them several times.
+
+    Nothing that a reader makes refers to itself, so there is nothing for it to find.
+    """
+
+    def __init__(self) -> None:
+        self._was_on = gc.isenabled()
+
+    def pause(self) -> None:
+        gc.disable()
+
+    def resume(self) -> None:
+        if self._was_on:
+            gc.enable()
 
 
 def _line(error: Exception) -> str:

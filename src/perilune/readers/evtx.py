@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from io import SEEK_END
-from typing import BinaryIO, cast
+from collections.abc import Iterator, Sequence
+from io import SEEK_END, BytesIO
+from itertools import islice
+from typing import Any, BinaryIO
 
 import orjson
 
 from perilune.model.sources import Problem
 from perilune.ports import Count, Limits, Lost, Read
 from perilune.readers.gather import Gathered
-from perilune.readers.streams import spooled
+from perilune.readers.streams import read_head, spooled
 from perilune.readers.windows import SCRIPT_BLOCK, Kinds, Raw, ScriptBlocks, shape
 
 MAGIC = b"ElfFile\0"
 _HEADER = 4096
 _CHUNK = 65_536
+_SMALL = 8 << 20
+_HANDFUL = 256  # records decoded at once
 _CHUNK_COUNT = 42  # where the header says how many there are
-_CHAINS = ((128, 64), (384, 32))  # where a chunk keeps its tables of names and of templates, and their sizes
+# Where a chunk keeps its tables of names and of templates, and what they hold
+_CHAINS = ((128, struct.Struct("<64I")), (384, struct.Struct("<32I")))
+_NUMBER = struct.Struct("<I")
 
 
 class EvtxReader:
@@ -33,13 +38,25 @@ class EvtxReader:
 
     def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
         if stream.seekable():
-            yield from _read(stream, limits)
+            yield from _read(_at_hand(stream), limits)
             return
         copy, fault = spooled(stream, limits)
         with copy:
             if fault:
                 yield Lost(Problem(fault))
             yield from _read(copy, limits)
+
+
+def _at_hand(stream: BinaryIO) -> BinaryIO:
+    """The stream in memory if it is small: the package reads in many small steps, each a call into Python."""
+    size = stream.seek(0, SEEK_END)
+    stream.seek(0)
+    if size > _SMALL:
+        return stream
+    data = stream.read(size)
+    whole = len(data) == size or not stream.read(1)
+    stream.seek(0)
+    return BytesIO(data) if whole else stream
 
 
 def _read(stream: BinaryIO, limits: Limits) -> Iterator[Read]:
@@ -49,20 +66,20 @@ def _read(stream: BinaryIO, limits: Limits) -> Iterator[Read]:
         if isinstance(item, Lost):
             yield item
             continue
-        number += 1
-        text = item["data"]
-        event = _event(text)
-        if event is None:
-            yield Lost(Problem("record that is no event", 1, f"record {number}"))
-            continue
-        kind = kinds.name(event["System"])  # type: ignore[arg-type]  # shape() made sure
-        if kind == SCRIPT_BLOCK:
-            for joined, first, size in blocks.add(event, number):
-                gathered.add(kind, joined, first, size)
-        else:
-            gathered.add(kind, event, number, len(text))
-        if gathered.full:
-            yield from gathered.drain()
+        for text in item:
+            number += 1
+            event = _event(text)
+            if event is None:
+                yield Lost(Problem("record that is no event", 1, f"record {number}"))
+                continue
+            kind = kinds.name(event["System"])  # type: ignore[arg-type]  # shape() made sure
+            if kind == SCRIPT_BLOCK:
+                for joined, first, size in blocks.add(event, number):
+                    gathered.add(kind, joined, first, size)
+            else:
+                gathered.add(kind, event, number, len(text))
+            if gathered.full:
+                yield from gathered.drain()
     for joined, first, size in blocks.rest():
         gathered.add(SCRIPT_BLOCK, joined, first, size)
     yield from gathered.drain()
@@ -78,8 +95,8 @@ def _event(text: str) -> Raw | None:
     return shape(decoded.get("Event")) if type(decoded) is dict else None
 
 
-def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[dict[str, str] | Lost]:
-    """The records as the package gives them; what it cannot read is said and passed over."""
+def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[list[str] | Lost]:
+    """The records as JSON texts, many at a time; what the package cannot read is said and passed over."""
     from evtx import PyEvtxParser
 
     yield from _cut_short(stream)
@@ -94,17 +111,27 @@ def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[dict[str, str] | Lost
         return
     faults = 0
     while faults < limits.max_faults:
-        try:
-            record = next(records)
-        except StopIteration:
-            return
-        except BaseException as error:  # noqa: BLE001 - the door for one bad record
-            _raise_if_ours(error)
+        texts, fault = _next_texts(records)
+        if texts:
+            yield texts
+        if fault is not None:
             faults += 1
-            yield Lost(Problem(_words(error)))
-            continue
-        yield cast(dict[str, str], record)
+            yield fault
+        elif not texts:
+            return
     yield Lost(Problem(f"given up after {faults} faults"))
+
+
+def _next_texts(records: Any) -> tuple[list[str], Lost | None]:
+    """Some records, and the fault that ended them; both empty at the end."""
+    texts: list[str] = []
+    try:
+        for record in islice(records, _HANDFUL):
+            texts.append(record["data"])  # noqa: PERF401 - those before a fault are kept
+    except BaseException as error:  # noqa: BLE001 - the door for one bad record
+        _raise_if_ours(error)
+        return texts, Lost(Problem(_words(error)))
+    return texts, None
 
 
 def _raise_if_ours(error: BaseException) -> None:
@@ -142,14 +169,22 @@ def _patches(stream: BinaryIO) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     stream.seek(_HEADER)
     begin = _HEADER
-    while len(chunk := stream.read(_CHUNK)) >= 512:
-        for table, size in _CHAINS:
-            for place, offset in enumerate(struct.unpack_from(f"<{size}I", chunk, table)):
-                if offset and _is_circular(chunk, offset):
-                    found[begin + table + 4 * place] = bytes(4)
+    while len(chunk := read_head(stream, _CHUNK)) >= 512:
+        for table, entries in _CHAINS:
+            offsets = entries.unpack_from(chunk, table)
+            for place in _circular(chunk, offsets):
+                found[begin + table + 4 * place] = bytes(4)
         begin += _CHUNK
     stream.seek(0)
     return found
+
+
+def _circular(chunk: bytes, offsets: Sequence[int]) -> Iterator[int]:
+    """Which of these chains never end. Most end at once, and a file has thousands."""
+    number, last = _NUMBER.unpack_from, len(chunk) - 4
+    for place, offset in enumerate(offsets):
+        if 0 < offset <= last and number(chunk, offset)[0] and _is_circular(chunk, offset):
+            yield place
 
 
 def _is_circular(chunk: bytes, offset: int) -> bool:

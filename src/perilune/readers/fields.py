@@ -6,7 +6,7 @@ at one is a cache miss. So each handful is turned into a `Block` of Arrow column
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from types import NoneType
@@ -84,6 +84,60 @@ def to_block(records: Sequence[Raw], numbers: Sequence[int], wanted: Wanted) -> 
     return Block(numbers, columns, extra_fields(fields, one.extra, one.taken) if one.extra else None)
 
 
+class Projection:
+    """Takes of each record what a map wants, while the record is at hand, so that it need not be kept."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        one = wanted.map
+        self._extra = one.extra
+        self._left_of = _LeftOf(one.extra, one.taken) if one.extra else None
+        added = one.extra.add if one.extra else {}
+        objects = (one.extra.of,) if one.extra and one.extra.of else ()
+        self._places: dict[FieldPath, int] = {(): 0}
+        self._steps = tuple(self._plan((*wanted.paths, *added.values(), *objects)))
+        self._object = self._places[one.extra.of] if one.extra else 0
+        self._added = tuple((name, self._places[path]) for name, path in added.items())
+        self.paths = wanted.paths
+        places = [self._places[path] for path in self.paths]
+        self._pick = itemgetter(*places, 0, 0)  # two more, so that it always gives a tuple
+
+    def _plan(self, paths: Sequence[FieldPath]) -> Iterator[tuple[int, tuple[str, ...], list[None]]]:
+        """Which names are looked up in which object found before; each place is one of the values looked up."""
+        names: dict[FieldPath, dict[str, None]] = {}
+        for path in paths:
+            for depth in range(len(path)):
+                names.setdefault(path[:depth], {})[path[depth]] = None
+        for parent in sorted(names, key=len):
+            yield self._places[parent], tuple(names[parent]), [None] * len(names[parent])
+            for name in names[parent]:
+                self._places[(*parent, name)] = len(self._places)
+
+    def take(self, records: Sequence[Raw], rows: list[tuple[object, ...]], extras: list[str | None]) -> None:
+        """Adds a row for each record, with the values at `paths`."""
+        for record in records:
+            values: list[object] = [record]
+            for place, names, nothing in self._steps:
+                one = values[place]
+                values += map(one.get, names) if type(one) is dict else nothing
+            if self._left_of is not None:
+                extras.append(self._write(values))
+            values[0] = None
+            rows.append(self._pick(values))
+
+    def _write(self, values: list[object]) -> str | None:
+        assert self._left_of is not None
+        left = self._left_of(values[self._object])
+        if self._added:
+            added = {name: value for name, place in self._added if (value := values[place]) is not None}
+            left = {**added, **left}
+        return convert.dump(left) if left else None
+
+    def block(self, rows: Sequence[tuple[object, ...]], numbers: Sequence[int], extras: Sequence[str | None]) -> Block:
+        """The rows as columns."""
+        found = {path: narrow(column) for path, column in zip(self.paths, zip(*rows, strict=True), strict=False)}
+        return Block(numbers, found, convert.texts(extras) if self._extra else None)
+
+
 class Fields:
     """A handful of raw records, seen as columns.
 
@@ -159,18 +213,34 @@ def extra_fields(fields: Fields, extra: Extra, taken: frozenset[str]) -> Array:
         left = sorted(names_in(objects) - taken)
         columns = [cast(Sequence[object], one) for one in take(objects, left)] if left else []
         return left_over({}, dict(zip(left, columns, strict=True)), extra.drop, len(fields))
-    found = [{**add, **_left(one, extra, taken)} for add, one in zip(_beside(fields, extra), objects, strict=True)]
+    left_of = _LeftOf(extra, taken)
+    if not extra.add:
+        found = [left_of(one) for one in objects]
+    else:
+        found = [{**add, **left_of(one)} for add, one in zip(_beside(fields, extra), objects, strict=True)]
     return convert.texts([convert.dump(one) if one else None for one in found])
 
 
-def _left(one: object, extra: Extra, taken: frozenset[str]) -> Raw:
-    """What is left of one object; one of which nothing is to be left out stays as it is."""
-    if type(one) is not dict:
-        return {}
-    if not extra.drop and taken.isdisjoint(one):
-        return one
-    names = sorted(one.keys() - taken)
-    return _kept(names, [one[name] for name in names], extra.drop)
+class _LeftOf:
+    """What is left of an object; one of which nothing is to be left out stays as it is."""
+
+    def __init__(self, extra: Extra, taken: frozenset[str]) -> None:
+        self._drop = extra.drop
+        self._taken = taken
+        self._names: dict[tuple[str, ...], list[str]] = {}
+
+    def __call__(self, one: object) -> Raw:
+        if type(one) is not dict:
+            return {}
+        if not self._drop and self._taken.isdisjoint(one):
+            return one
+        shape = tuple(one)
+        names = self._names.get(shape)
+        if names is None:
+            names = self._names[shape] = sorted(name for name in shape if name not in self._taken)
+        if self._drop:
+            return _kept(names, [one[name] for name in names], self._drop)
+        return {name: value for name in names if (value := one[name]) is not None}
 
 
 Columns = Mapping[str, Sequence[object]]

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute
 
-from perilune.model.tables import COLUMNS, TEXT
+from perilune.model.tables import COLUMNS, TEXT, TIME
 from perilune.readers import values as convert
 from perilune.readers.fields import Array, Block, RawColumn, Wanted, is_array
 from perilune.readers.mappings import Column, FieldPath, Joined
@@ -131,6 +131,8 @@ def fill(column: Column, batch: Batch, faults: convert.Faults) -> Array:
 def _fill_in_arrow(column: Column, batch: Batch) -> Array | None:
     """The column, or None when it needs the other way: mixed types, or a value that is a fault."""
     first, *others = column.sources
+    if column.how == "time" and others and (times := _times_in_arrow(column, batch)) is not None:
+        return times
     if isinstance(first, Joined):
         found = _join_in_arrow(first, batch, column.absent)
         return None if found is None else _rest_in_arrow(found, column, batch)
@@ -160,6 +162,22 @@ def _rest_in_arrow(found: Array, column: Column, batch: Batch) -> Array | None:
         gaps = pc.or_kleene(pc.is_null(found), pc.equal(found, "")) if found.type == TEXT else pc.is_null(found)
         found = pc.if_else(gaps, other, found)
     return _converted(column, found, batch, None)
+
+
+def _times_in_arrow(column: Column, batch: Batch) -> Array | None:
+    """Times of several sources that are each of one form, though not of the same."""
+    found: Array | None = None
+    for source in column.sources:
+        raw = batch.column(source) if not isinstance(source, Joined) else []
+        if not is_array(raw) or column.absent or isinstance(source, Joined):
+            return None
+        times = _nulls(len(raw), TIME) if raw.null_count == len(raw) else batch.times(source, raw)
+        if times is None:
+            return None
+        found = times if found is None else pc.coalesce(found, times)
+        if found is not None and not found.null_count:
+            return found
+    return found
 
 
 def _candidate_in_arrow(source: FieldPath | Joined, batch: Batch, absent: frozenset[str]) -> Array | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from perilune.ports import Records
 
-ENOUGH = 1024
+ENOUGH = 64  # as many as stay in the processor's cache until a mapping has taken from them what it wants
 ENOUGH_BYTES = 4 << 20
 UNKNOWN = "record of an unknown kind"
 """How the reason begins for which a record is skipped that no product is known to write."""

@@ -16,7 +16,7 @@ import pyarrow as pa
 from perilune.model.sources import Problem
 from perilune.model.tables import BOOL, COLUMNS, LONG, TABLES, TEXT, Table
 from perilune.ports import Columns, Limits, Records, Rows
-from perilune.readers.fields import Array, Block, Raw, RawColumn, Wanted, left_over, to_block
+from perilune.readers.fields import Array, Block, Projection, Raw, RawColumn, Wanted, left_over, to_block
 from perilune.readers.filling import Batch, to_columns
 from perilune.readers.mappings import Extra, FieldPath, Map, Mappings
 from perilune.readers.values import Faults
@@ -41,8 +41,11 @@ class _Waiting:
     """What waits for one map: blocks, the records that are none yet, and at which row each file begins."""
 
     wanted: Wanted
+    projection: Projection | None
     blocks: list[Block] = field(default_factory=list)
-    fields: list[Raw] = field(default_factory=list)
+    records: list[Raw] = field(default_factory=list)
+    values: list[tuple[object, ...]] = field(default_factory=list)
+    extras: list[str | None] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     size: int = 0
     rows: int = 0
@@ -55,11 +58,31 @@ class _Waiting:
             self.starts.append(self.rows)
             self.origins.append(origin)
 
+    def add(self, records: Records) -> None:
+        self.numbers.extend(records.numbers)
+        self.rows += len(records.fields)
+        self.size += records.size
+        if self.projection is None:  # which fields there are to take is known when all have come
+            self.records.extend(records.fields)
+        else:
+            self.projection.take(records.fields, self.values, self.extras)
+        if len(self.numbers) >= _HANDFUL or self.size >= _HANDFUL_BYTES:
+            self.take_apart()
+
+    def add_columns(self, columns: Columns) -> None:
+        self.take_apart()
+        self.blocks.append(_of_columns(columns, self.wanted))
+        self.rows += columns.data.num_rows
+
     def take_apart(self) -> None:
         """Makes a block of the records."""
-        if self.fields:
-            self.blocks.append(to_block(self.fields, self.numbers, self.wanted))
-            self.fields, self.numbers, self.size = [], [], 0
+        if not self.numbers:
+            return
+        if self.projection is None:
+            self.blocks.append(to_block(self.records, self.numbers, self.wanted))
+        else:
+            self.blocks.append(self.projection.block(self.values, self.numbers, self.extras))
+        self.records, self.values, self.extras, self.numbers, self.size = [], [], [], [], 0
 
 
 class Normalizer:
@@ -69,6 +92,7 @@ class Normalizer:
         self._mappings = mappings
         self._limits = limits
         self._waiting: dict[int, _Waiting] = {}
+        self._known: dict[int, tuple[Wanted, Projection | None]] = {}
         self._origin = Origin("", "")
         self._bytes = 0
         self.rows = 0
@@ -95,19 +119,18 @@ class Normalizer:
             yield from self.flush()
 
     def _keep(self, records: Records | Columns, one: Map) -> None:
-        waiting = self._waiting.get(id(one)) or self._waiting.setdefault(id(one), _Waiting(Wanted(one)))
+        waiting = self._waiting.get(id(one))
+        if waiting is None:
+            known = self._known.get(id(one))
+            if known is None:
+                wanted = Wanted(one)
+                known = self._known[id(one)] = (wanted, None if one.as_is else Projection(wanted))
+            waiting = self._waiting[id(one)] = _Waiting(*known)
         waiting.begin(self._origin)
         if isinstance(records, Columns):
-            waiting.take_apart()
-            waiting.blocks.append(_of_columns(records, waiting.wanted))
-            waiting.rows += records.data.num_rows
-            return
-        waiting.fields.extend(records.fields)
-        waiting.numbers.extend(records.numbers)
-        waiting.size += records.size
-        waiting.rows += len(records.fields)
-        if len(waiting.fields) >= _HANDFUL or waiting.size >= _HANDFUL_BYTES:
-            waiting.take_apart()
+            waiting.add_columns(records)
+        else:
+            waiting.add(records)
 
     def pass_on(self, rows: Rows) -> Table:
         """Rows that need no map, counted as the file's."""

@@ -216,7 +216,7 @@ def time_of(value: object) -> object:
     if value is None:
         return None
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return _epoch(str(value)) if value else None
+        return _within_calendar(_epoch(str(value))) if value else None
     if not isinstance(value, str) or len(value) > 64:
         return BAD
     if value in _ABSENT or value.startswith("0001-01-01"):  # .NET's way to say "no time"
@@ -225,10 +225,18 @@ def time_of(value: object) -> object:
         for parse in (_iso, _us, _epoch):
             found = parse(value)
             if found is not None:
-                return found
+                return _within_calendar(found)
     except (ValueError, OverflowError):
         pass
     return BAD
+
+
+_LAST = (datetime.max.replace(tzinfo=UTC) - _START) // timedelta(microseconds=1)
+
+
+def _within_calendar(micros: object) -> object:
+    """A time that Python can show; what lies before the year 1 or after 9999 is none."""
+    return micros if micros is BAD or -62_135_596_800_000_000 <= cast(int, micros) <= _LAST else BAD
 
 
 def _iso(value: str) -> int | None:
