@@ -89,6 +89,7 @@ _EMBEDDED: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("vim", "perl", re.compile(r"(?:^|[:|]\s*)perl\s+(?P<code>[^\n]+)")),
     ("rpm-macro", "lua", re.compile(r"%\{lua:(?P<code>.*)\}", re.DOTALL)),
     ("rpm-macro", "", re.compile(r"%\((?P<code>[^()]*)\)")),
+    ("tcl", "", re.compile(r"(?:^|[;\[{\s])exec\s+(?P<code>[^\n;\]}]+)|\bspawn\s+(?P<read>[^\n;\]}\"]+)")),
     ("awk", "", re.compile(r"\|\s*\"(?P<code>[^\"]+)\"|\"(?P<read>[^\"]+)\"\s*\|&?\s*getline")),
     (
         "sql",

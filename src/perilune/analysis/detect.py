@@ -90,25 +90,24 @@ def _language_of(head: str, default: str) -> str:
 def _by_program(first: str, head: str) -> str:
     """A command line begins with a program; which one tells the system."""
     name = base_name(first)
-    windows = _CMD.search(head) is not None
     if name in _WINDOWS_PROGRAMS:
         return "cmd" if not _piped_cmdlets(head) else "powershell"
     row = find(first)
-    if row is not None and row.name != "hyper-v" and len(stripped_words(head)) > 1:
+    if row is not None and row.name != "hyper-v" and len(head.split(None, 2)) > 1:
         if row.quoting == "windows":
             return "cmd"
-        return "cmd" if windows and row.quoting == "either" and not _POSIX_ONLY.search(head) else "posix"
+        return "cmd" if row.quoting == "either" and _of_windows(head) and not _POSIX_ONLY.search(head) else "posix"
     if name in _POSIX_PROGRAMS:
-        return (
-            "cmd"
-            if windows and name in ("echo", "cd", "curl", "tar", "whoami", "hostname", "mkdir", "ssh", "netstat")
-            else "posix"
-        )
-    if windows and re.match(r'"?([A-Za-z]:|%\w+%)?\\|[\w.-]+\.(exe|com|bat|cmd)\b', first):
-        return "cmd"
-    return ""
+        return "cmd" if name in _ON_BOTH and _of_windows(head) else "posix"
+    return "cmd" if _WINDOWS_IMAGE.match(first) else ""
 
 
+def _of_windows(head: str) -> bool:
+    return _CMD.search(head) is not None
+
+
+_ON_BOTH = frozenset(("echo", "cd", "curl", "tar", "whoami", "hostname", "mkdir", "ssh", "netstat"))
+_WINDOWS_IMAGE = re.compile(r'"?([A-Za-z]:|%\w+%)?\\|[\w.-]+\.(exe|com|bat|cmd)\b', re.IGNORECASE)
 _POSIX_ONLY = re.compile(r"(^|[\s'\"])/(bin|etc|tmp|usr|dev|var|opt|home|root)/|\$\(|'")
 _CMDLET_PIPE = re.compile(
     r"(?i)\|\s*(%|\?|iex|out-|select|where|foreach|get-|set-|format-|convert|measure-|sort-object)"
@@ -118,10 +117,6 @@ _CMDLET_PIPE = re.compile(
 def _piped_cmdlets(head: str) -> bool:
     """Whether a pipe outside of quotes leads to a cmdlet."""
     return "|" in head and _CMDLET_PIPE.search(re.sub(r'"[^"]*"?', "", head)) is not None
-
-
-def stripped_words(head: str) -> list[str]:
-    return head.split(None, 2)
 
 
 def _by_syntax(head: str, default: str) -> str:

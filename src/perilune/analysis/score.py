@@ -16,7 +16,7 @@ from perilune.model.rules import Level
 
 PRIOR = -3.3  # about 3.5 in 100
 MOST_OFF = 1.5
-WEAK, STRONG = 3.0, 6.0  # evidence up to which context counts in full, and from which on it counts nothing
+WEAK, STRONG = 3.0, 7.0  # evidence up to which context counts in full, and from which on it counts nothing
 MOST = 9.0  # beyond, a sigmoid has nothing more to say
 
 # The lowest score of each band; docs/reference/analysis.md has what they mean in measured precision.
