@@ -178,6 +178,7 @@ class Prototype:
     locals: tuple[Local, ...]
     children: tuple[int, ...]
     numbers: tuple[Constant, ...] = ()  # LuaJIT keeps numbers apart from other constants
+    code_at: int = 0  # where the first instruction lies
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from perilune.analysis import score
 from perilune.analysis.lua import bytecode, carriers, identify, obfuscators, sources, strings
+from perilune.analysis.lua.bytecode import luau
 from perilune.analysis.lua.apis import Apis, packaged
 from perilune.analysis.lua.work import MOST_SOURCE, Waiting, Work
 from perilune.model.lua import Dialect, Evidence, Form, Identity, LuaAnalysis, Unit
@@ -27,6 +28,8 @@ def _one(work: Work, one: Waiting) -> None:
     identity = identify.by_magic(one.data)
     if identity is not None:
         bytecode.explain(work, one, identity)
+    elif (header := luau.recognised(one.data)) is not None:
+        bytecode.explain_luau(work, one, header)
     elif sources.is_source(one):
         sources.explain(work, one)
     else:

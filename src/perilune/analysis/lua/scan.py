@@ -338,7 +338,7 @@ class Scan:
         if isinstance(one, tree.Function):
             return self.walk_function(one, gives)
         value = self.value(one)
-        if gives and isinstance(value, FunctionValue) and not value.tags:
+        if gives and isinstance(value, FunctionValue) and isinstance(value.node, tree.Function) and not value.tags:
             return self.walk_function(value.node, gives)
         return value
 
@@ -391,7 +391,7 @@ class Scan:
         if len(self.found.calls) >= MOST_CALLS:
             return
         texts = tuple(shown(one) for one in arguments[:8])
-        via = "folded" if base.hidden else "plain" if self.text.startswith(name.partition(".")[0], start) else "alias"
+        via = "folded" if base.hidden else self.via(name, start)
         self.found.calls.append(Call(name, self.layer, start, end, texts, via, self.function))
         if base.hidden:
             self.mark("hidden-call", start, end)
@@ -403,6 +403,9 @@ class Scan:
             self.found.chunks.append(Literal(arguments[0], self.layer, start, end, name))
         if takes and any(is_unknown(one) or isinstance(one, Ref) for one in arguments[:1]):
             self.found.open_calls += 1
+
+    def via(self, name: str, start: int) -> str:
+        return "plain" if self.text.startswith(name.partition(".")[0], start) else "alias"
 
     def _flows(self, takes: frozenset[str], arguments: list[Value], start: int, end: int) -> None:
         tags = frozenset().union(*(tags_of(one) for one in arguments))

@@ -45,7 +45,7 @@ def explain(work: Work, one: Waiting) -> None:
         found.literals += _token_strings(tokens, number, parsed)
         work.cut.append("the text is nested too deep, or damaged: part of it was read as words only")
     _keep(work, found, spans)
-    _follow(work, one, number, found, spans)
+    follow_chunks(work, one, number, found, spans)
 
 
 def read(code: str) -> tuple[Tokens, Parsed]:
@@ -71,7 +71,8 @@ def _keep(work: Work, found: Scanned, at: Spans) -> None:
     work.marks += [replace(m, start=at(m.start), end=at(m.end)) for m in found.marks]
 
 
-def _follow(work: Work, one: Waiting, number: int, found: Scanned, at: Spans) -> None:
+def follow_chunks(work: Work, one: Waiting, number: int, found: Scanned, at: Spans) -> None:
+    """Queues the constant code that a piece runs."""
     for chunk in found.chunks:
         if len(chunk.text) >= LEAST_CHUNK:
             data = chunk.text.encode("latin-1", "replace")

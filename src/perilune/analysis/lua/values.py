@@ -86,9 +86,12 @@ def normal_key(key: object) -> object:
 
 @dataclass(slots=True, eq=False)
 class FunctionValue:
-    """A function of the text. `tags`: where the data of its parameters comes from, if it is called back with it."""
+    """A function of the program. `tags`: where the data of its parameters comes from, if it is called back with it.
 
-    node: tree.Function
+    node  its node in the tree, or its prototype in compiled Lua
+    """
+
+    node: tree.Function | object
     tags: frozenset[str] = frozenset()
 
 
