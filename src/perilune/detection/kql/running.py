@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sqlglot import exp
@@ -149,7 +150,7 @@ def open_session(tables: Mapping[str, pa.Table], limits: Limits | None = None, *
     for name, data in tables.items():
         ready = _ready(data)
         if traced:
-            ready = ready.append_column(ROW, pa.array(range(ready.num_rows), pa.int64()))
+            ready = ready.append_column(ROW, pa.array(np.arange(ready.num_rows)))
         connection.register(name, ready)
         sources[name] = _source(name, ready)
     return Session(Catalog(sources), limits, connection)
