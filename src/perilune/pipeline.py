@@ -96,7 +96,7 @@ def hunt(
         if hidden is not None:  # the second pass: rules see what was decoded as a script of its own
             hits.add(hidden, spool.add(hidden), matching.match(sigma_rules, hidden))
 
-    for item in readers.read([Path(p) for p in paths], limits or readers.Limits()):
+    for item in readers.read([Path(p) for p in paths], limits or readers.Limits(), content=content):
         if isinstance(item, SourceReport):
             sources.append(item)
             if progress is not None:

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from perilune import readers
 from perilune.errors import ContentError
 from perilune.model.sources import Reading
+from perilune.model.tables import Table
 from perilune.readers.entries import unquoted
 from perilune.readers.lua_errors import describe
 from perilune.readers.patterns import packaged, parse
@@ -81,6 +83,20 @@ def test_an_entry_keeps_its_lines_together(tmp_path: Path) -> None:
 def test_a_new_application_needs_only_a_pattern_file() -> None:
     (one,) = (parse(GOOD, "game.yml"),)
     assert one.entries[0].pattern.match("2026-03-02 08:15:30 started").groupdict()["message"] == "started"
+
+
+def test_the_users_own_pattern_files_and_mappings_are_used(tmp_path: Path) -> None:
+    for folder in ("applogs", "mappings"):
+        (tmp_path / "content" / folder).mkdir(parents=True)
+    (tmp_path / "content" / "applogs" / "game.yml").write_text(GOOD.replace("applog:entry", "game:line"))
+    (tmp_path / "content" / "mappings" / "game.yml").write_text(
+        "maps:\n  - kind: game:line\n    table: XAppLogEvents\n"
+        "    columns: {XMessage: message, XApplication: application}\n"
+    )
+    log = tmp_path / "a.log"
+    log.write_text("2026-03-02 08:15:30 started\n")
+    tables = [item for item in readers.read([log], content=tmp_path / "content") if isinstance(item, Table)]
+    assert tables[0].row(0)["XApplication"] == "game"
 
 
 @pytest.mark.parametrize(

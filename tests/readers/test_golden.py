@@ -16,7 +16,7 @@ from tests.readers.reading import read
 CHANGED = 1772539200  # 2026-03-03
 FOLDER = Path(__file__).parent / "golden"
 INPUTS = sorted(
-    p for p in FOLDER.iterdir() if p.suffix in (".jsonl", ".json", ".csv", ".log") and p.stem[-5:] != ".rows"
+    p for p in FOLDER.iterdir() if p.suffix in (".jsonl", ".json", ".csv", ".log", ".xml") and p.stem[-5:] != ".rows"
 )
 
 

@@ -39,6 +39,7 @@ def read(
     *,
     readers: Sequence[Reader] | None = None,
     mappings: Mappings | None = None,
+    content: Path | None = None,
 ) -> Iterator[Table | SourceReport]:
     """Every Table of every file under the paths; each file's report comes after all of its rows.
 
@@ -47,9 +48,28 @@ def read(
         limits: the budgets of the reading.
         readers: instead of the packaged ones; the first that recognises a file reads it.
         mappings: instead of the packaged ones.
+        content: the user's content folder, whose `mappings` and `applogs` are used besides the packaged ones.
     """
     limits = limits or Limits()
+    if content is not None:
+        mappings, readers = _with_own(content, mappings, readers)
     yield from with_derived(rejoined(_read(paths, limits, _Desk(limits, readers, mappings)), limits))
+
+
+def _with_own(
+    content: Path, mappings: Mappings | None, readers: Sequence[Reader] | None
+) -> tuple[Mappings | None, Sequence[Reader] | None]:
+    """What is used where the user has mapping files or pattern files; a wrong one is a ContentError."""
+    from perilune.readers.mappings import with_own
+    from perilune.readers.patterns import load_all
+
+    maps = sorted((content / "mappings").glob("*.yml"))
+    patterns = sorted((content / "applogs").glob("*.yml"))
+    if maps and mappings is None:
+        mappings = with_own(maps)
+    if patterns and readers is None:
+        readers = packaged(mappings, load_all(patterns))
+    return mappings, readers
 
 
 def _read(paths: Iterable[str | Path], limits: Limits, desk: _Desk) -> Iterator[Table | SourceReport]:

@@ -10,6 +10,7 @@ from perilune.ports import Reader
 
 if TYPE_CHECKING:
     from perilune.readers.mappings import Mappings
+    from perilune.readers.patterns import LogFormat
 
 HEAD = 65_536
 _BOMS = (
@@ -21,17 +22,18 @@ _BOMS = (
 )
 
 
-def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
-    """The readers that ship with Perilune, the most specific first."""
+def packaged(mappings: Mappings | None = None, own: Sequence[LogFormat] = ()) -> tuple[Reader, ...]:
+    """The readers that ship with Perilune, the most specific first; the user's own pattern files before them."""
     from perilune.readers.applog import AppLogReader
     from perilune.readers.auditd import AuditdReader
     from perilune.readers.csv import CsvReader
+    from perilune.readers.eventxml import EventXmlReader
     from perilune.readers.evtx import EvtxReader
     from perilune.readers.firewall import PanosReader
     from perilune.readers.jsonl import JsonReader
     from perilune.readers.mappings import packaged as packaged_mappings
     from perilune.readers.parquet import ParquetReader
-    from perilune.readers.patterns import packaged as formats
+    from perilune.readers.patterns import packaged as packaged_formats
     from perilune.readers.scripts import ScriptReader
     from perilune.readers.syslog import SyslogReader
     from perilune.readers.zeek import ZeekReader
@@ -39,12 +41,16 @@ def packaged(mappings: Mappings | None = None) -> tuple[Reader, ...]:
     def known() -> Mappings:
         return mappings or packaged_mappings()
 
+    def formats() -> tuple[LogFormat, ...]:
+        return (*own, *packaged_formats())
+
     logs = [AppLogReader(one) for one in formats() if not one.last]
     anything = [AppLogReader(one) for one in formats() if one.last]
     return (
         EvtxReader(),
         ParquetReader(),
         JsonReader(known),
+        EventXmlReader(known),
         AuditdReader(),
         CsvReader(known),
         ZeekReader(),

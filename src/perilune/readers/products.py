@@ -53,7 +53,8 @@ class Products:
             for part, named in parts:
                 self.add(part, number, size // len(parts), named or table, depth + 1)
             return
-        if kind == _NONE and depth < _MAX_ENVELOPES and self._open(record, number, size, depth):
+        known = self._recognise(record) if kind in (_NONE, _ENVELOPE) else None
+        if kind == _NONE and known is None and depth < _MAX_ENVELOPES and self._open(record, number, size, depth):
             return
         self.found += 1
         if kind == _WINDOWS:
@@ -61,13 +62,13 @@ class Products:
         elif kind == _REARRANGED:
             self._add_rearranged(record, number, size)
         elif kind in (_NONE, _ENVELOPE):
-            self._add_known(record, number, size)
+            self._add_known(record, known, number, size)
         else:
             self._gathered.add(kind, record, number, size)
 
     def _open(self, record: Raw, number: int, size: int, depth: int) -> bool:
         """Takes what stands within a wrapper that a search or a forwarder put around it."""
-        inner = open_wrapped(record) if self._recognise(record) is None else None
+        inner = open_wrapped(record)
         for part in inner or ():
             self.add(part, number, size // len(inner or ()), None, depth + 1)
         return inner is not None
@@ -80,11 +81,10 @@ class Products:
         elif isinstance(message, str) and (fields := auoms(message)):
             self._gathered.add(f"auoms:{fields['type']}", {**record, "audit": fields}, number, size)
         else:
-            self._add_known(record, number, size)
+            self._add_known(record, self._recognise(record), number, size)
 
-    def _add_known(self, record: Raw, number: int, size: int) -> None:
+    def _add_known(self, record: Raw, one: Map | None, number: int, size: int) -> None:
         """A record that a mapping recognises, or one that none does."""
-        one = self._recognise(record)
         if one is None:
             self._unknown = self._unknown or _unknown(record)
             self._skipped[self._unknown] += 1

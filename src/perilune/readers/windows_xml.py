@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 from perilune.readers.windows import Raw, shape
 
 _MOST = 4 << 20
+_BEGIN = re.compile(r"<Event[\s>]")
 _BARE_ENTITY = re.compile(r"&(lt|gt|amp|quot|apos)(?!;) ?")
 _FORBIDDEN = re.compile(
     "[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|&#(?:x0*(?:[0-8bBcCeEfF]|1[0-9a-fA-F])|0*(?:[0-8]|1[124-9]|2\\d|3[01]));"
@@ -19,7 +20,8 @@ _FORBIDDEN = re.compile(
 
 def parse_event(text: str) -> Raw | None:
     """The event in the text, or None where there is none."""
-    start, end = text.find("<Event"), text.rfind("</Event>")
+    begin = _BEGIN.search(text)
+    start, end = begin.start() if begin else -1, text.rfind("</Event>")
     if start < 0 or end < start or end - start > _MOST or "<!" in text[start:end]:
         return None
     text = text[start : end + len("</Event>")]
