@@ -24,7 +24,7 @@ def _number(follow: Follow, frame: Frame, at: int) -> Value:
 
 
 def _upvalue(frame: Frame, at: int) -> Value:
-    return frame.upvalues[at] if at < len(frame.upvalues) else UNKNOWN
+    return frame.upvalues[at] if 0 <= at < len(frame.upvalues) else UNKNOWN
 
 
 def _mov(follow: Follow, frame: Frame, at: Instruction) -> None:
@@ -59,8 +59,8 @@ def _uget(follow: Follow, frame: Frame, at: Instruction) -> None:
 def _uset(follow: Follow, frame: Frame, at: Instruction) -> None:
     up, operand = at.operands
     if up < len(frame.upvalues):
-        known = {"USETV": frame.get, "USETS": lambda n: _constant(follow, frame, n)}.get(at.name)
-        frame.upvalues[up] = known(operand) if known else UNKNOWN
+        known = frame.get(operand) if at.name == "USETV" else UNKNOWN
+        frame.upvalues[up] = _constant(follow, frame, operand) if at.name == "USETS" else known
 
 
 def _gget(follow: Follow, frame: Frame, at: Instruction) -> None:

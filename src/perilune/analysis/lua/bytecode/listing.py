@@ -144,7 +144,7 @@ def constants_used(name: str, names: tuple[str, ...], operands: tuple[int, ...])
     elif name in _BY_NAME and "C" in names:
         if name in ("SETTABUP", "SETFIELD", "EQK"):
             found.append(operands[1])
-        elif name != "SELF" or operands[-1]:
+        elif name != "SELF" or names[-1] != "k" or operands[-1]:
             found.append(operands[2])
     elif name == "EQK":
         found.append(operands[1])

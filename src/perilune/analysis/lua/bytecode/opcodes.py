@@ -65,7 +65,7 @@ LUA54 = _rows(
     "SETLIST A B C k; CLOSURE A Bx; VARARG A C; VARARGPREP A; EXTRAARG Ax"
 )
 LUA55 = _rows(
-    f"{_54_HEAD} NEWTABLE A vB vC k; SELF A B C k; ADDI A B sC; {_54_MIDDLE} SHLI A B sC; SHRI A B sC; {_54_PLAIN}"
+    f"{_54_HEAD} NEWTABLE A vB vC k; SELF A B C; ADDI A B sC; {_54_MIDDLE} SHLI A B sC; SHRI A B sC; {_54_PLAIN}"
     "SETLIST A vB vC k; CLOSURE A Bx; VARARG A C k; GETVARG A B C; ERRNNIL A Bx; VARARGPREP A; EXTRAARG Ax"
 )
 PUC: dict[Dialect, tuple[tuple[str, tuple[str, ...]], ...]] = {

@@ -97,7 +97,7 @@ def _order(stream: Stream, size: int, value: int) -> None:
     """Finds the byte order by a known number."""
     raw = stream.take(size)
     for order in ("little", "big"):
-        if int.from_bytes(raw, order, signed=True) == value:  # type: ignore[arg-type]
+        if int.from_bytes(raw, order, signed=True) == value:
             stream.little = order == "little"
             return
     raise stream.wrong("the sample integer is wrong in either byte order")
@@ -194,13 +194,11 @@ class Reader:
         """Each string is stored once; later uses name it by its number."""
         size = self.stream.groups(0)
         if size == 0:
-            return None
-        if size == 1:
             number = self.stream.groups(0)
-            if not 0 < number <= len(self.saved):
+            if number > len(self.saved):
                 raise self.stream.wrong(f"string number {number} was not stored before")
-            return self.saved[number - 1]
-        text = self.stream.take(size - 1)[:-1]
+            return self.saved[number - 1] if number else None
+        text = self.stream.take(size)[:-1]
         self.saved.append(text)
         return text
 

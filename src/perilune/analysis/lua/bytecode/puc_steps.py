@@ -24,7 +24,7 @@ def _rk(follow: Follow, frame: Frame, operand: int) -> Value:
 
 
 def _upvalue(frame: Frame, at: int) -> Value:
-    return frame.upvalues[at] if at < len(frame.upvalues) else UNKNOWN
+    return frame.upvalues[at] if 0 <= at < len(frame.upvalues) else UNKNOWN
 
 
 def _move(follow: Follow, frame: Frame, at: Instruction) -> None:
@@ -61,7 +61,7 @@ def _getupval(follow: Follow, frame: Frame, at: Instruction) -> None:
 
 
 def _setupval(follow: Follow, frame: Frame, at: Instruction) -> None:
-    if at.operands[1] < len(frame.upvalues):
+    if 0 <= at.operands[1] < len(frame.upvalues):
         frame.upvalues[at.operands[1]] = frame.get(at.operands[0])
 
 
@@ -131,11 +131,14 @@ def _newtable(follow: Follow, frame: Frame, at: Instruction) -> None:
 
 def _self(follow: Follow, frame: Frame, at: Instruction) -> None:
     a, b, c = at.operands[:3]
-    key = _value(follow, frame, at, c)
+    always = follow.chunk.header.dialect is Dialect.LUA55
+    key = _constant(follow, frame, c) if always else _value(follow, frame, at, c)
     base = frame.get(b)
     frame.set(a + 1, base)
-    is_ref = isinstance(base, Ref) and isinstance(key, str)
-    frame.set(a, Ref(f"{base.path}:{key}", base.hidden, base.tags) if is_ref else follow.index(base, key))  # type: ignore[union-attr]
+    if isinstance(base, Ref) and isinstance(key, str):
+        frame.set(a, Ref(f"{base.path}:{key}", base.hidden, base.tags))
+    else:
+        frame.set(a, follow.index(base, key))
 
 
 def _arithmetic(follow: Follow, frame: Frame, at: Instruction) -> None:

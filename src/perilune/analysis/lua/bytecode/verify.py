@@ -52,6 +52,8 @@ def _instruction(dialect: Dialect, one: Prototype, instruction: Instruction, by_
         return ""
     if instruction.target is not None and not 1 <= instruction.target <= len(one.code):
         return f"jump to {instruction.target}, outside 1 to {len(one.code)}"
+    if name == "RETURN" and operands[1] == 1:
+        return ""  # returns nothing; A may lie just behind the stack
     if names[:1] == ("A",) and name not in _REGISTER_FREE and operands[0] >= max(one.stack, 1) and _takes_register(dialect, name):
         return f"register {operands[0]} in a stack of {one.stack}"
     for at in constants_used(name, names, operands):
