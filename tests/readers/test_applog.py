@@ -82,7 +82,10 @@ def test_an_entry_keeps_its_lines_together(tmp_path: Path) -> None:
 
 def test_a_new_application_needs_only_a_pattern_file() -> None:
     (one,) = (parse(GOOD, "game.yml"),)
-    assert one.entries[0].pattern.match("2026-03-02 08:15:30 started").groupdict()["message"] == "started"
+    assert one.entries[0].pattern.match(b"2026-03-02 08:15:30 started") == {
+        "time": "2026-03-02 08:15:30",
+        "message": "started",
+    }
 
 
 def test_the_users_own_pattern_files_and_mappings_are_used(tmp_path: Path) -> None:
@@ -131,7 +134,11 @@ def test_quoted_as_redis_does() -> None:
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
-@given(st.sampled_from(sorted(GOLDEN.glob("*.log"))), st.integers(0, 2000), st.binary(max_size=60))
+@given(
+    st.sampled_from(sorted((*GOLDEN.glob("*.log"), *GOLDEN.glob("*.csv"), *GOLDEN.glob("*.xml")))),
+    st.integers(0, 2000),
+    st.binary(max_size=60),
+)
 def test_any_damage_gives_rows_and_counted_warnings(tmp_path: Path, path: Path, at: int, noise: bytes) -> None:
     data = path.read_bytes()
     at = min(at, len(data))

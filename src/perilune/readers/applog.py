@@ -33,9 +33,9 @@ class AppLogReader:
         """Whether half of the first lines, or the first of them and those that it goes on in, are entries."""
         if b"\0" in head[:4096]:
             return False
-        lines = [line for line in head.decode("utf-8", "replace").splitlines()[:_LOOK_AT] if line.strip()]
+        lines = [line for line in head.decode("utf-8", "replace").encode().splitlines()[:_LOOK_AT] if line.strip()]
         entries = [entry for entry in self._format.entries if not entry.header]
-        hits = [any(entry.pattern.match(line) for entry in entries) for line in lines]
+        hits = [any(entry.pattern.match(line) is not None for entry in entries) for line in lines]
         if not any(hits):
             return False
         return 2 * sum(hits) >= len(hits) or (self._format.continued and hits[0])

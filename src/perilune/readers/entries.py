@@ -48,15 +48,15 @@ class Entries:
 
     def begin(self, one: LogFormat, text: str, number: int, header: Fields | None = None) -> bool:
         """Whether the text begins an entry of the format; behind a syslog header, if one is given."""
-        if one.goes_on is not None and one.goes_on.match(text) and self.follow(text):
+        data = text.encode("utf-8", "replace")
+        if one.goes_on is not None and one.goes_on.match(data) is not None and self.follow(text):
             return True
         for entry in one.entries:
             if entry.header != (header is not None):
                 continue
-            match = entry.pattern.match(text)
-            if match is not None:
+            groups = entry.pattern.match(data)
+            if groups is not None:
                 self.finish()
-                groups = {name: value for name, value in match.groupdict().items() if value is not None}
                 fields = {**(header or {}), **entry.constants, **groups}
                 self._begun = _Begun(one, entry, fields, number, [text], len(text))
                 return True
@@ -97,10 +97,9 @@ class Entries:
     def _complete(self, begun: _Begun) -> Fields:
         one, fields = begun.format, begun.fields
         whole = "\n".join(begun.lines)
+        data = whole[:_FIND_IN].encode("utf-8", "replace") if one.find else b""
         for pattern in one.find:
-            match = pattern.search(whole[:_FIND_IN])
-            if match is not None:
-                fields |= {name: value for name, value in match.groupdict().items() if value is not None}
+            fields |= pattern.search(data) or {}
         if len(begun.lines) > 1:
             fields["message"] = "\n".join([str(fields.get("message") or begun.lines[0]), *begun.lines[1:]])
         self._set_time(fields, begun.entry)

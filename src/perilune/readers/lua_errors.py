@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _MOST = 64_000
+_SIGNS = (".lua", "[string ", "attempt to ", "_by_lua", "user_", "command line", "stdin:", ".nse", "Luajit", "LuaJIT")
 _STRING = re.compile(r'\[string "(?P<code>.{0,400}?)"\](?::(?P<line>\d{1,9}))?', re.DOTALL)
 _INLINE = re.compile(
     r"\b(?P<name>\w{3,40}_by_lua\w{0,10}\((?P<file>[^()\s:]{1,200}):(?P<at>\d{1,9})\)):(?P<line>\d{1,9})"
@@ -39,6 +40,8 @@ class LuaError:
 
 def describe(text: str, known_files: Sequence[re.Pattern[str]] = ()) -> LuaError:
     """What the text says. Of several chunks the first built at run time counts, else the first."""
+    if not any(sign in text for sign in _SIGNS):
+        return LuaError()
     text = text[:_MOST].replace('\\"', '"')
     chunks = list(_chunks(text, known_files))
     dynamic = [one for one in chunks if one.dynamic]
@@ -50,14 +53,15 @@ def _chunks(text: str, known_files: Sequence[re.Pattern[str]]) -> Iterator[LuaEr
     found = [(match.start(), _string(match, known_files)) for match in _STRING.finditer(text)]
     found += [
         (match.start(), LuaError(match["name"], False, match["file"], int(match["at"])))
-        for match in _INLINE.finditer(text)
+        for match in (_INLINE.finditer(text) if "_by_lua" in text else ())
     ]
     found += [
         (match.start(), LuaError(match["name"], True, None, int(match["line"]))) for match in _GIVEN.finditer(text)
     ]
+    named = any(ending in text for ending in (".lua", ".nse", ".ljbc"))
     found += [
         (match.start(), LuaError(match["file"], False, match["file"], int(match["line"])))
-        for match in _FILE.finditer(text)
+        for match in (_FILE.finditer(text) if named else ())
     ]
     yield from (one for _, one in sorted(found, key=lambda pair: pair[0]))
 
