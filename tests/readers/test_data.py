@@ -19,6 +19,11 @@ EXPECTED = {
     "zeek/dns.json.gz": {"DeviceNetworkEvents": 53_615},
     "zeek/ssl.json.gz": {"DeviceNetworkEvents": 49_474},
     "auditd/laurel_event.jsonl": {"DeviceProcessEvents": 1, "XLogEvents": 7},
+    "auditd/audit_execve_long_and_hex.log": {"DeviceProcessEvents": 3, "XLogEvents": 12},
+    "auditd/audit_lua_hosts.log": {"DeviceProcessEvents": 177, "XLogEvents": 712},
+    "auditd/audit_ucast_sample.log": {"DeviceProcessEvents": 7, "XLogEvents": 31},
+    "auditd/lua_lab.log": {"DeviceProcessEvents": 23, "DeviceNetworkEvents": 1, "XLogEvents": 247},
+    "auditd/msticpy_auditd.log": {"DeviceProcessEvents": 146, "XLogEvents": 1392},
 }
 
 
@@ -28,18 +33,23 @@ def test_understood(data_dir: Path, name: str) -> None:
     for item in readers.read([data_dir / name]):
         if isinstance(item, SourceReport):
             assert item.reading == "complete", item
-            assert not item.skipped, item
             rows.update(item.rows)
     assert dict(rows) == EXPECTED[name]
 
 
-def test_every_event_log_and_audit_log_is_understood(data_dir: Path) -> None:
-    known: Counter[str] = Counter()
-    for folder in ("auditd", "evtx/attack-samples"):
-        for item in readers.read([data_dir / folder]):
-            if isinstance(item, SourceReport) and not item.path.endswith((".GPL", "LICENSE")):
-                assert item.format in ("auditd", "evtx", "json"), item
-                assert item.rows or not item.records, item
-                known.update(item.rows)
-    assert known["DeviceProcessEvents"] > 1000
-    assert sum(known.values()) > 10_000
+def test_every_event_log_is_understood(data_dir: Path) -> None:
+    rows: Counter[str] = Counter()
+    for item in readers.read([data_dir / "evtx" / "attack-samples"]):
+        if isinstance(item, SourceReport) and item.format:
+            assert (item.format, item.reading) == ("evtx", "complete"), item
+            rows.update(item.rows)
+    assert dict(rows) == {
+        "DeviceEvents": 1,
+        "DeviceFileEvents": 213,
+        "DeviceImageLoadEvents": 654,
+        "DeviceNetworkEvents": 164,
+        "DeviceProcessEvents": 1533,
+        "DeviceRegistryEvents": 318,
+        "XLogEvents": 5368,
+        "XScriptEvents": 4,
+    }
