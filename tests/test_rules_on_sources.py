@@ -35,7 +35,7 @@ CASES = [
     ("zeek_http.log", {"product": "zeek", "service": "http"}, {"user_agent|startswith": "LuaSocket"}),
     ("zeek_notice.log", {"product": "zeek", "service": "notice"}, {"note": "Scan::Port_Scan"}),
     ("suricata.jsonl", {"category": "dns"}, {"query": "c2.example", "answer|contains": "203.0.113.9"}),
-    ("firewall.log", {"category": "firewall"}, {"dst_port": 50022, "action": "drop"}),
+    ("firewall.log", {"category": "firewall"}, {"dst_port": 22, "action": "drop"}),
     ("panos.log", {"category": "firewall"}, {"dst_port": 4444, "action": "deny"}),
     ("syslog.log", {"product": "linux", "service": "sshd"}, {"message|contains": "Accepted publickey"}),
 ]

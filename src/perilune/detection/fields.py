@@ -223,6 +223,8 @@ _HTTP = _FLOW | {
     "cs-username": "XHttpUser",
     "resp_mime_types": "XContentType",
 }
+# A firewall's sides are the packet's, whichever of them is the host's own: its readers keep them under these names.
+_FIREWALL = _FLOW | {side: f"AdditionalFields.{side}" for side in ("src_ip", "src_port", "dst_ip", "dst_port")}
 _DNS_NETWORK = _FLOW | {
     "query": "XQueryName",
     **dict.fromkeys(("answer", "answers"), "XQueryResults"),
@@ -245,7 +247,7 @@ VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "auditd_execve": _AUDITD_EXECVE,
     "http": _HTTP,
     "dns_network": _DNS_NETWORK,
-    "firewall": _FLOW,
+    "firewall": _FIREWALL,
     "zeek": _FLOW,
     "log": {name: column for name, column in _RECORD.items() if column.startswith(("X", "Device"))},
 }

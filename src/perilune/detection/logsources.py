@@ -119,7 +119,7 @@ CATEGORIES: Mapping[str, tuple[Source, ...]] = {
     ),
     "webserver": (_HTTP,),
     "proxy": (_HTTP,),
-    "firewall": (Source("DeviceNetworkEvents", "firewall", (Not(Null(Field("XAction", "XAction"))),)),),
+    "firewall": (Source("DeviceNetworkEvents", "firewall", (one_of("XChannel", "firewall", "traffic"),)),),
     "ps_script": (_SCRIPTS,),
     "ps_module": _channel((4103,), *_POWERSHELL),
     "ps_classic_start": _channel((400,), "Windows PowerShell"),

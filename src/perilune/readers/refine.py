@@ -52,7 +52,7 @@ def packet(fields: Fields) -> Iterator[Fields]:
     verdict = str(fields.get("verdict") or "").lower()
     own, other = ("destination", "source") if into and not out else ("source", "destination")
     yield {
-        **{name: value for name, value in fields.items() if name not in _SIDES},
+        **{_SIDES.get(name, name): value for name, value in fields.items()},
         "local": fields.get(own),
         "local_port": fields.get(f"{own}_port"),
         "remote": fields.get(other),
@@ -62,7 +62,7 @@ def packet(fields: Fields) -> Iterator[Fields]:
     }
 
 
-_SIDES = frozenset({"source", "destination", "source_port", "destination_port"})
+_SIDES = {"source": "src_ip", "source_port": "src_port", "destination": "dst_ip", "destination_port": "dst_port"}
 
 
 def _packet_action(verdict: str, *, inbound: bool) -> str:
