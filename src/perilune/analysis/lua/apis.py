@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from perilune.analysis.capabilities import FAMILIES
+from perilune.analysis.patterns import Patterns
 from perilune.errors import ContentError
 from perilune.model.analysis import Capability, Sign
 from perilune.model.lua import Call, Literal
@@ -127,10 +129,8 @@ class Apis:
                     self._heads.append((test.name[:-1], one, test))
                 else:
                     self._exact.setdefault(test.name, []).append((one, test))
-        self._strings = [(one, re.compile(one.strings)) for one in definitions if one.strings]
-        self._roots = frozenset(name.partition(".")[0] for name in self._exact) | {
-            head.partition(".")[0] for head, _, _ in self._heads
-        }
+        self._strings = {one.id: re.compile(one.strings, re.IGNORECASE) for one in definitions if one.strings}
+        self._patterns = Patterns({one.id: one.strings for one in definitions if one.strings})
         self._known: dict[str, tuple[tuple[Definition, CallTest], ...]] = {}
 
     def of(self, name: str) -> tuple[tuple[Definition, CallTest], ...]:
@@ -171,13 +171,11 @@ class Apis:
         starts = [0]
         for text in texts:
             starts.append(starts[-1] + len(text) + 3)
-        for one, pattern in self._strings:
-            for match in pattern.finditer(joined):
+        for name, first, _ in self._patterns.search(joined):
+            for match, _ in zip(self._strings[name].finditer(joined, first), range(MOST_SIGNS), strict=False):
                 literal = literals[_place(starts, match.start())]
                 shown = Sign(literal.layer, literal.start, literal.end, match.group()[:160], "string")
-                found = signs.setdefault(f"{one.id}/strings", [])
-                if len(found) < MOST_SIGNS:
-                    found.append(shown)
+                signs.setdefault(f"{name}/strings", []).append(shown)
 
     def _held(self, signs: Mapping[str, list[Sign]]) -> list[Capability]:
         held: dict[str, list[Sign]] = {}
@@ -208,8 +206,6 @@ _BOTH = frozenset(("mail-filter-command",))
 
 
 def _place(starts: Sequence[int], at: int) -> int:
-    from bisect import bisect_right
-
     return min(bisect_right(starts, at) - 1, len(starts) - 2)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from perilune.analysis.lua.lexer import Tokens
 from perilune.model.lua import Dialect, Evidence, Form, Identity
 
-HEAD = 40_000
+HEAD = 12_000
 
 _VERSIONS = {
     0x50: Dialect.LUA50, 0x51: Dialect.LUA51, 0x52: Dialect.LUA52, 0x53: Dialect.LUA53, 0x54: Dialect.LUA54, 0x55: Dialect.LUA55,
@@ -20,14 +20,14 @@ _SIGNS: tuple[tuple[float, str, re.Pattern[str]], ...] = tuple(
     for weight, what, pattern in (
         (3.0, "interpreter line", r"\A#!.*\b(lua|luajit|resty|texlua|tarantool)\S*"),
         (2.0, "local declaration", r"(^|[;\s)])local\s+(function\s+[A-Za-z_]|[A-Za-z_]\w*(\s*<\w+>)?(\s*,\s*[A-Za-z_]\w*)*\s*(=|$|;))"),
+        (2.0, "library of Lua", r"\b(os\.(execute|getenv|time|clock|rename)|io\.(popen|open|lines|read|write)|string\.(char|byte|gsub|format|reverse|rep|sub)"
+                                r"|table\.(concat|insert|remove|unpack)|coroutine\.\w+|package\.(loaded|path|loadlib))\b"),
         (1.5, "long comment", r"--\[=*\["),
         (1.0, "function … end", r"\bfunction\b[^(\n]{0,80}\([^)\n]*\)(?![\s\n]*\{)[\s\S]{0,4000}?\bend\b"),
         (1.0, "if … then … end", r"\bif\b[^\n;{}]{1,400}?\bthen\b(?![\s\S]{0,2000}?\bfi\b)[\s\S]{0,4000}?\b(end|else|elseif)\b"),
         (1.0, "do … end", r"\b(for|while)\b[^\n]{1,300}?\bdo\b(?![\s\S]{0,2000}?\bdone\b)[\s\S]{0,4000}?\bend\b"),
-        (1.0, "a ~= b", r"[\w)\]\"']\s*~=\s*[\w\"'({#-]"),
-        (0.8, "a .. b", r"[\"')\]\w]\s*\.\.\s*[\"'(\w]"),
-        (2.0, "library of Lua", r"\b(os\.(execute|getenv|time|clock|rename)|io\.(popen|open|lines|read|write)|string\.(char|byte|gsub|format|reverse|rep|sub)"
-                                r"|table\.(concat|insert|remove|unpack)|coroutine\.\w+|package\.(loaded|path|loadlib))\b"),
+        (1.0, "a ~= b", r"~=\s*[\w\"'({#-]"),
+        (0.8, "a .. b", r"(?<![./])\.\.\s*[\"'(A-Za-z]"),
         (1.2, "loads a chunk", r"\b(loadstring|load|dofile|getfenv|setfenv|setmetatable|ipairs|pairs)\s*[(\"'\[]"),
         (0.8, "require", r"\brequire\s*\(?\s*[\"']"),
         (1.0, "return function", r"\breturn\s*\(?\s*function\s*\("),
@@ -39,17 +39,18 @@ _AGAINST: tuple[tuple[float, str, re.Pattern[str]], ...] = tuple(
     (weight, what, re.compile(pattern, re.MULTILINE))
     for weight, what, pattern in (
         (3.0, "another interpreter's line", r"\A#!(?!.*(lua|resty|tarantool)).+"),
-        (2.0, "C preprocessor", r"^\s*#\s*(include|define|ifdef)\b"),
-        (2.0, "braces of C or JavaScript", r"\)\s*\{\s*$|^\s*\}\s*(else|$)"),
-        (2.0, "Python", r"^\s*(def|class)\s+\w+.*:\s*$|^from\s+\S+\s+import\b"),
+        (2.0, "C preprocessor", r"^[ \t]*#\s*(include|define|ifdef)\b"),
+        (2.0, "braces of C or JavaScript", r"\)\s*\{[ \t]*$|^[ \t]*\}\s*(else|$)"),
+        (2.0, "Python", r"^[ \t]*(def|class)\s+\w+.*:[ \t]*$|^from\s+\S+\s+import\b"),
         (2.0, "a document's tags", r"\A\s*<[!?a-zA-Z]"),
-        (2.0, "shell", r"^\s*(fi|done|esac)\s*$|\$\{?\w+\}?\s|\becho\s"),
-        (2.0, "PowerShell", r"^\s*\$\w+\s*="),
-        (2.0, "Ruby", r"^\s*(require_relative|attr_\w+|puts)\b|\bdo\s*\|\w+\|"),
-        (2.0, "assignment without local in an INI file", r"\A(\s*[#;].*\n)*\s*\[[\w .-]+\]\s*$"),
+        (2.0, "shell", r"^[ \t]*(fi|done|esac)[ \t]*$|\$\{?\w+\}?\s|\becho\s"),
+        (2.0, "PowerShell", r"^[ \t]*\$\w+\s*="),
+        (2.0, "Ruby", r"^[ \t]*(require_relative|attr_\w+|puts)\b|\bdo\s*\|\w+\|"),
+        (2.0, "assignment without local in an INI file", r"\A(\s*[#;].*\n)*\s*\[[\w .-]+\][ \t]*$"),
     )
 )  # fmt: skip
 ENOUGH = 2.0
+SURE = 6.0  # from here on nothing speaks against it any more
 
 _Q = r"(?<![\w.:])"
 # Before a pattern is tried, one of its words has to be in the text: looking for a word is a hundred times faster.
@@ -105,18 +106,20 @@ def of_source(text: str, name: str = "") -> tuple[float, tuple[Evidence, ...]]:
         return 0.0, ()
     score = 0.0
     evidence: list[Evidence] = []
+    if re.search(r"(?i)\.(lua|luau|nse|rockspec|p8|lua\.txt)$", name):
+        score += 2.0
+        evidence.append(Evidence(f"file name {name[-80:]}"))
     for weight, what, pattern in _SIGNS:
         if found := pattern.search(head):
             score += weight
             if found.end() <= min(len(text), HEAD // 2):
                 evidence.append(Evidence(what, found.start(), min(found.end(), found.start() + 120)))
+            if score >= SURE:
+                return score, tuple(evidence)
     for weight, what, pattern in _AGAINST:
         if found := pattern.search(head):
             score -= weight
             evidence.append(Evidence(f"against it: {what}", found.start(), found.end()))
-    if re.search(r"(?i)\.(lua|luau|nse|rockspec|p8|lua\.txt)$", name):
-        score += 2.0
-        evidence.append(Evidence(f"file name {name[-80:]}"))
     return score, tuple(evidence)
 
 

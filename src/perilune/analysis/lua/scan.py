@@ -40,6 +40,7 @@ class Scanned:
     marks: list[Mark] = field(default_factory=list)
     chunks: list[Literal] = field(default_factory=list)
     open_calls: int = 0
+    open_code: int = 0  # of these, those that run code
     hidden: int = 0
     indexed: int = 0  # computed keys on the table of globals that stayed unknown
 
@@ -403,6 +404,7 @@ class Scan:
             self.found.chunks.append(Literal(arguments[0], self.layer, start, end, name))
         if takes and any(is_unknown(one) or isinstance(one, Ref) for one in arguments[:1]):
             self.found.open_calls += 1
+            self.found.open_code += "code" in takes
 
     def via(self, name: str, start: int) -> str:
         return "plain" if self.text.startswith(name.partition(".")[0], start) else "alias"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
-from perilune.analysis.lua import identify, shape
+from perilune.analysis.lua import identify, packed, shape
+from perilune.analysis.lua.apis import Mark
+from perilune.analysis.lua.evaluate import MOST_STEPS, Evaluate
 from perilune.analysis.lua.lexer import Tokens, lex
 from perilune.analysis.lua.parse import Parsed, parse
 from perilune.analysis.lua.scan import Scan, Scanned
 from perilune.analysis.lua.work import MOST_SOURCE, Spans, Waiting, Work
 from perilune.model.analysis import LayerState
-from perilune.model.lua import Dialect, Form, Identity, Literal, Unit
+from perilune.model.lua import Call, Dialect, Form, Identity, Literal, Unit
 
 LEAST_CHUNK = 8  # characters of constant text given to load that are worth a layer
 C_OPERATORS = frozenset((Dialect.GLUA,))
@@ -21,7 +24,8 @@ def is_source(one: Waiting) -> bool:
     text = one.data[: identify.HEAD * 2].decode("latin-1")
     if "\0" in text[:4000] and not one.sure:
         return False
-    weight, _ = identify.of_source(text, one.name)
+    one.look = one.look or identify.of_source(text, one.name)
+    weight = one.look[0]
     if one.sure or weight >= identify.ENOUGH:
         return True
     if weight < 0.3 and not one.name.endswith(".lua"):
@@ -44,6 +48,9 @@ def explain(work: Work, one: Waiting) -> None:
     if not parsed.whole:
         found.literals += _token_strings(tokens, number, parsed)
         work.cut.append("the text is nested too deep, or damaged: part of it was read as words only")
+    _evaluated(work, number, code, parsed, found)
+    if found.open_code or found.hidden or not parsed.whole:
+        _packed(tokens, found, number)
     _keep(work, found, spans)
     follow_chunks(work, one, number, found, spans)
 
@@ -57,7 +64,7 @@ def read(code: str) -> tuple[Tokens, Parsed]:
 
 
 def _identity(code: str, one: Waiting, tokens: Tokens, parsed: Parsed) -> Identity:
-    weight, evidence = identify.of_source(code, one.name)
+    weight, evidence = one.look or identify.of_source(code, one.name)
     dialect, confidence, more = identify.dialect_of(tokens)
     sure = 0.95 if one.sure else min(0.99, 0.5 + weight / 12)
     if parsed.faults:
@@ -66,6 +73,11 @@ def _identity(code: str, one: Waiting, tokens: Tokens, parsed: Parsed) -> Identi
 
 
 def _keep(work: Work, found: Scanned, at: Spans) -> None:
+    if at.same:
+        work.calls += found.calls
+        work.literals += found.literals
+        work.marks += found.marks
+        return
     work.calls += [replace(c, start=at(c.start), end=at(c.end)) for c in found.calls]
     work.literals += [replace(s, start=at(s.start), end=at(s.end)) for s in found.literals]
     work.marks += [replace(m, start=at(m.start), end=at(m.end)) for m in found.marks]
@@ -73,10 +85,14 @@ def _keep(work: Work, found: Scanned, at: Spans) -> None:
 
 def follow_chunks(work: Work, one: Waiting, number: int, found: Scanned, at: Spans) -> None:
     """Queues the constant code that a piece runs."""
+    text = one.data.decode("latin-1")
     for chunk in found.chunks:
         if len(chunk.text) >= LEAST_CHUNK:
             data = chunk.text.encode("latin-1", "replace")
             start, end = at(chunk.start), at(chunk.end)
+            if chunk.text not in text:
+                shown = f"{chunk.how}: {chunk.text[:120]}"
+                work.marks.append(Mark("unpacked-code", number, start, end, shown))
             work.follow(
                 Waiting(
                     data,
@@ -89,6 +105,53 @@ def follow_chunks(work: Work, one: Waiting, number: int, found: Scanned, at: Spa
                     depth=one.depth + 1,
                 )
             )
+
+
+_COMPUTES = re.compile(r"string\s*\.\s*(char|byte|reverse|gsub)|:(byte|char|reverse|gsub)\b|\bbxor\b|\\x[0-9a-fA-F]{2}|\\\d{3}|\.\.\s*string")
+
+
+def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned) -> None:
+    """Evaluates where reading alone left something open that computing could close, and merges what that adds."""
+    wanted = found.open_code or found.hidden or found.indexed or (found.open_calls and _COMPUTES.search(code))
+    if not wanted or work.steps <= 0:
+        return
+    machine = Evaluate(code, layer, work.apis, min(work.steps, MOST_STEPS))
+    given = machine.steps
+    machine.start(parsed.body)
+    work.steps -= given - max(machine.steps, 0)
+    if machine.exhausted:
+        work.cut.append("what the code computes was followed only for a while: it goes on for longer")
+    _merge(found, machine.found)
+
+
+def _merge(found: Scanned, more: Scanned) -> None:
+    """The evaluated calls instead of the read ones at the same place where they know more."""
+    places: dict[tuple[str, int, int], list[Call]] = {}
+    for call in more.calls:
+        places.setdefault((call.name, call.start, call.end), []).append(call)
+    kept: list[Call] = []
+    for call in found.calls:
+        better = [c for c in places.pop((call.name, call.start, call.end), []) if _known(c) > _known(call)]
+        kept += list(dict.fromkeys(better))[:20] or [call]
+    kept += [call for calls in places.values() for call in list(dict.fromkeys(calls))[:20]]
+    found.calls = sorted(kept, key=lambda call: call.start)
+    found.literals += more.literals
+    found.marks += [mark for mark in more.marks if mark not in found.marks]
+    texts = {chunk.text for chunk in found.chunks}
+    found.chunks += [chunk for chunk in more.chunks if chunk.text not in texts]
+
+
+def _known(call: Call) -> int:
+    """How much is known of a call's arguments: constants count, names of APIs count half."""
+    return sum(2 if not one.startswith("=") else 1 for one in call.arguments if one is not None)
+
+
+def _packed(tokens: Tokens, found: Scanned, layer: int) -> None:
+    known = {chunk.text for chunk in found.chunks}
+    for one in packed.find(tokens, found.literals):
+        text = one.data.decode("latin-1")
+        if text not in known:
+            found.chunks.append(Literal(text, layer, one.start, one.end, one.how))
 
 
 def _token_strings(tokens: Tokens, layer: int, parsed: Parsed) -> list[Literal]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from perilune.analysis.lua.apis import Apis, Mark
 from perilune.model.analysis import Layer, LayerState
-from perilune.model.lua import Call, Literal, Obfuscation, Unit
+from perilune.model.lua import Call, Evidence, Literal, Obfuscation, Unit
 
 MOST_LAYERS = 80
 MOST_DEPTH = 10
 MOST_SOURCE = 8_000_000
+MOST_STEPS = 2_000_000  # about five seconds
 
 
 @dataclass(slots=True)
@@ -27,6 +28,7 @@ class Waiting:
     note: str = ""
     sure: bool = False
     depth: int = 0
+    look: tuple[float, tuple[Evidence, ...]] | None = None  # how much it looks like source, once that was asked
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Work:
     cut: list[str] = field(default_factory=list)
     waiting: deque[Waiting] = field(default_factory=deque)
     seen: set[bytes] = field(default_factory=set)
+    steps: int = MOST_STEPS  # of evaluation, left for all pieces together
 
     def add(self, one: Waiting, text: str, **more: str | bool | LayerState) -> int:
         """A new layer; gives its number."""
@@ -78,6 +81,11 @@ class Spans:
             except UnicodeDecodeError:
                 return
             self._continued = [at for at, char in enumerate(code) if "\x80" <= char <= "\xbf"]
+
+    @property
+    def same(self) -> bool:
+        """Whether bytes and characters are the same."""
+        return self._continued is None
 
     def __call__(self, at: int) -> int:
         return at if self._continued is None else at - bisect_right(self._continued, at - 1)
