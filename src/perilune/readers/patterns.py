@@ -23,7 +23,7 @@ _FORMAT_KEYS = (
     "about", "format", "programs", "continued", "goes_on", "entries", "find", "levels", "lua", "chunks_of_files",
     "last",
 )  # fmt: skip
-_ENTRY_KEYS = ("line", "message", "kind", "time", "set", "script", "language", "examples")
+_ENTRY_KEYS = ("line", "message", "kind", "time", "set", "script", "language")
 _TIMES = ("iso", "epoch", "syslog")
 _MOST_MEMORY = 32 << 20
 
@@ -81,7 +81,6 @@ class Entry:
     constants: Mapping[str, str] = field(default_factory=dict)
     script: str = ""
     language: str = ""
-    examples: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +162,6 @@ def _entry(node: Node) -> Entry:
         constants=_mapping(keys.get("set")),
         script=script,
         language=keys["language"].text() if "language" in keys else "",
-        examples=tuple(_texts(keys.get("examples"))),
     )
 
 
