@@ -273,6 +273,10 @@ HOSTILE = {
     "base64": lambda: "QUFB" * 2_500_000,
     "commands": lambda: "cmd /c " * 1_400_000,
     "long brackets": lambda: "lua -e [[" + "[[a" * 3_000_000,
+    "unicode escapes": lambda: "\\u0041" * 1_600_000,
+    "one word of slashes": lambda: "a/" * 5_000_000,
+    "echoes": lambda: "echo " * 2_000_000,
+    "evals": lambda: "eval " * 2_000_000,
     "NUL": lambda: "\0" * 10_000_000,
     "here-documents": lambda: "<<A\n" * 2_500_000,
 }  # fmt: skip

@@ -99,7 +99,11 @@ def parse(document: object, source: str) -> Definition:
 def _test(name: str, spec: object, source: str) -> Test:
     if isinstance(spec, str):
         return Test(name, text=spec)
-    if not isinstance(spec, dict) or not spec or set(spec) - {"program", "argument", "by", "path", "layer", "indicator"}:
+    if (
+        not isinstance(spec, dict)
+        or not spec
+        or set(spec) - {"program", "argument", "by", "path", "layer", "indicator"}
+    ):
         raise ContentError(
             f"test {name}: a pattern, or a mapping of program, path, argument, by, layer or indicator", where=source
         )
@@ -131,7 +135,9 @@ class Catalogue:
         self._patterns = Patterns({key: text for key, text in texts.items() if key not in loose or key in alone})
         self._lazy = {key: Patterns({key: texts[key]}) for key in sorted(loose - alone)}
         structural = [(d.id, t) for d in self.definitions for t in d.tests.values() if not t.text]
-        self._of_commands = [(owner, t) for owner, t in structural if t.program is not None or t.by is not None or t.path is not None]
+        self._of_commands = [
+            (owner, t) for owner, t in structural if t.program is not None or t.by is not None or t.path is not None
+        ]
         self._of_layers = [(owner, t) for owner, t in structural if t.layer is not None]
         self._of_indicators = [(owner, t) for owner, t in structural if t.indicator is not None]
         self._programs = Chooser([t.program.pattern if t.program else ".*" for _, t in self._of_commands], whole=True)
@@ -163,9 +169,11 @@ class Catalogue:
         indicators: Sequence[Indicator],
     ) -> None:
         for command in commands[:MAX_COMMANDS]:
-            for owner, test in self._tests_of(base_name(command.image)):
+            tests = self._tests_of(base_name(command.image))
+            arguments = " ".join(command.arguments)[:2000] if tests else ""
+            for owner, test in tests:
                 key = f"{owner}/{test.name}"
-                if key not in signs and _runs(test, command):
+                if key not in signs and _runs(test, command, arguments):
                     signs[key] = _command_sign(test, command, layers)
         for layer in layers:
             if layer.parent is None:
@@ -198,12 +206,12 @@ def _search(patterns: Patterns, layer: Layer, text: str, signs: dict[str, Sign])
             signs[key] = Sign(layer.number, start, end, shown, key.partition("/")[2])
 
 
-def _runs(test: Test, command: Command) -> bool:
+def _runs(test: Test, command: Command, arguments: str) -> bool:
     if test.by is not None and not test.by.fullmatch(command.by):
         return False
     if test.path is not None and not test.path.search(command.image):
         return False
-    return test.argument is None or test.argument.search(" ".join(command.arguments)[:2000]) is not None
+    return test.argument is None or test.argument.search(arguments) is not None
 
 
 def _is_kind(pattern: re.Pattern[str], layer: Layer) -> bool:

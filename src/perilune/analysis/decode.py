@@ -100,7 +100,7 @@ class _Peeler:
             self._calls(layer)
         # What is a layer of its own already is decoded there, where its language is known.
         below = [(self.layers[child].start, self.layers[child].end) for child in self.children.get(number, ())]
-        if layer.language == "posix" and ("|" in layer.text or "<<" in layer.text):
+        if layer.language == "posix" and pipes.is_worth_trying(layer.text):
             self._pipelines(layer)
         for one in encodings.find(layer.text, self.budget, below):
             self._chain(number, one.start, one.end, one.steps)

@@ -231,7 +231,7 @@ INTERPRETERS: tuple[Interpreter, ...] = (
 BY_NAME = {one.name: one for one in INTERPRETERS}
 _NAMES = re.compile("|".join(f"(?P<i{n}>{one.names})" for n, one in enumerate(INTERPRETERS)))
 _ORIGINALS = {name: one for one in INTERPRETERS for name in one.originals}
-_BASENAME = re.compile(r"[^\\/]*$")
+MAX_NAME = 300
 _VARIABLES = {
     "%comspec%": "cmd",
     "!comspec!": "cmd",
@@ -246,8 +246,8 @@ _SUFFIX = re.compile(r"\.(exe|com|bat|cmd|bin)$")
 @lru_cache(maxsize=8192)
 def base_name(image: str) -> str:
     """The program's name as it is compared: no folder, no `.exe`, lower-case."""
-    found = _BASENAME.search(image.strip().strip("\"'").rstrip("\\/"))
-    name = (found.group() if found else image).lower().rstrip(". ")
+    name = image.strip().strip("\"'").rstrip("\\/")
+    name = name[max(name.rfind("\\"), name.rfind("/")) + 1 :][:MAX_NAME].lower().rstrip(". ")
     name = _VARIABLES.get(name, name)
     return _SUFFIX.sub("", name)
 

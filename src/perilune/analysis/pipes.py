@@ -15,6 +15,11 @@ from perilune.analysis.words import Segment, Word
 MAX_OUT = 1_000_000
 
 
+def is_worth_trying(text: str) -> bool:
+    """Whether a text has something that writes a literal, and somebody who gets it."""
+    return "<<" in text or ("|" in text and any(word in text for word in ("echo", "printf", "cat")))
+
+
 @dataclass(frozen=True, slots=True)
 class Evaluated:
     """What a pipeline gives: the bytes, the stages that made them, its extent, and who gets them."""
