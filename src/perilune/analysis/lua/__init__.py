@@ -8,5 +8,7 @@
 from __future__ import annotations
 
 from perilune.analysis.lua.explain import analyze
+from perilune.analysis.lua.looks import is_lua
+from perilune.analysis.lua.report import disassembly, report_lines
 
-__all__ = ["analyze"]
+__all__ = ["analyze", "disassembly", "is_lua", "report_lines"]

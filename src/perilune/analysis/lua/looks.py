@@ -1,0 +1,17 @@
+"""Whether a file is worth this room: the question that the command line asks before anything else."""
+
+from __future__ import annotations
+
+from perilune.analysis.lua import carriers, identify, sources
+from perilune.analysis.lua.bytecode import luau
+from perilune.analysis.lua.work import Waiting
+
+
+def is_lua(data: bytes, name: str = "") -> bool:
+    """Lua source or compiled Lua under any file name, or a file that holds some."""
+    if identify.by_magic(data) is not None or luau.recognised(data) is not None or sources.is_source(Waiting(data, "given", name=name)):
+        return True
+    return any(
+        piece.sure or identify.by_magic(piece.data) or sources.is_source(Waiting(piece.data, piece.kind, name=piece.note))
+        for piece in carriers.pieces(data, [])
+    )
