@@ -81,8 +81,10 @@ def test_a_missing_path_is_said() -> None:
 
 
 def test_a_wrong_name_does_not_matter(tmp_path: Path) -> None:
-    shutil.copy(SAMPLES / "linux-auditd.log", tmp_path / "picture.png")
-    assert perilune("hunt", tmp_path, "--no-store").returncode == 1
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    shutil.copy(SAMPLES / "linux-auditd.log", logs / "picture.png")
+    assert perilune("hunt", logs, "--no-store").returncode == 1
 
 
 def test_faults_do_not_keep_the_rest_from_being_hunted(tmp_path: Path) -> None:
