@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -52,3 +55,51 @@ def test_any_text_under_a_header_does_no_harm(tmp_path: Path, noise: str) -> Non
     done = read_bytes(tmp_path, (HEADER + ROW + noise).encode("utf-8", "surrogatepass"))
     assert not any("reader failed" in what for what in done.problems)
     assert done.counts["DeviceProcessEvents"] >= 1
+
+
+# --- rows at once
+
+
+CELLS = st.text(st.sampled_from('ab",;\t\n\r -7\0é'), max_size=6) | st.sampled_from(
+    ["ProcessCreated", "2026-03-02T08:15:30Z", "ConnectionSuccess", "", "12", "[]", "x" * 50]
+)
+NAMES = "Timestamp,DeviceName,ActionType,FileName,ProcessId,AdditionalFields".split(",")
+
+
+def both_ways(folder: Path, data: bytes) -> tuple[object, object]:
+    """The same file read as fast as it goes, and row by row."""
+    fast = read_bytes(folder, data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perilune.readers.csv._parse", lambda *_: None)
+        slow = read_bytes(folder, data)
+    return fast, slow
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(
+    st.lists(st.lists(CELLS, min_size=len(NAMES), max_size=len(NAMES)), min_size=1, max_size=6),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from(["\n", "\r\n"]),
+    st.text(st.sampled_from('a",;\n\r '), max_size=8),
+    st.booleans(),
+)
+def test_rows_at_once_and_one_by_one_are_the_same(
+    tmp_path: Path, rows: list[list[str]], quoting: Any, end: str, noise: str, alike: bool
+) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, quoting=quoting, lineterminator=end)
+    writer.writerow(NAMES)
+    writer.writerows([[*row[:2], "ProcessCreated", *row[3:]] if alike else row for row in rows])
+    fast, slow = both_ways(tmp_path, (out.getvalue() + noise).encode())
+    assert fast == slow
+
+
+def test_rows_over_many_blocks_are_whole(tmp_path: Path) -> None:
+    command = '"C:\\x y\\lua.exe" -e "print(1)\nprint(2)"'
+    row = f'2026-03-02T08:15:30Z,ws1,ProcessCreated,lua.exe,{{}},"{command.replace(chr(34), chr(34) * 2)}"\n'
+    header = "Timestamp,DeviceName,ActionType,FileName,ProcessId,ProcessCommandLine\n"
+    done = read_bytes(tmp_path, (header + "".join(row.format(n) for n in range(40_000))).encode())
+    found = done.rows["DeviceProcessEvents"]
+    assert [one["ProcessId"] for one in found] == list(range(40_000))
+    assert [one["XSourceRecord"] for one in found] == list(range(1, 40_001))
+    assert {one["ProcessCommandLine"] for one in found} == {command}

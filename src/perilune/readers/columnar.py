@@ -330,8 +330,8 @@ def _fits(names: Sequence[str], table: str) -> bool:
 
 def _finish_rows(rows: Sequence[Any], names: Sequence[str], table: str | None) -> tuple[str, pa.Table] | None:
     columns = _columns(rows, names)
-    table = table or _table(names, columns)
-    if table is None or any(type(value) in (dict, list) for name in _TELLING for value in columns.get(name, ())):
+    table = table or table_of(names, columns)
+    if table is None or any(type(value) in (dict, list) for name in TELLING for value in columns.get(name, ())):
         return None
     if "AdditionalFields" in columns:
         columns["AdditionalFields"] = [_as_text(value) for value in columns["AdditionalFields"]]
@@ -343,15 +343,15 @@ def _as_text(value: object) -> object:
     return dump(value) if type(value) in (dict, list) and value else value
 
 
-_TELLING = ("ActionType", "Type", "$table", "TableName")
+TELLING = ("ActionType", "Type", "$table", "TableName")
 _MOST_ACTIONS = 300
 
 
-def _table(names: Sequence[str], columns: Mapping[str, Sequence[object]]) -> str | None:
+def table_of(names: Sequence[str], columns: Mapping[str, Sequence[object]]) -> str | None:
     """The table of every row, if it is the same one and has all columns."""
     try:
         actions = set(columns.get("ActionType", (None,)))
-        named = {value for name in _TELLING[1:] for value in columns.get(name, ())} or {None}
+        named = {value for name in TELLING[1:] for value in columns.get(name, ())} or {None}
     except TypeError:
         return None
     if len(actions) * len(named) > _MOST_ACTIONS:

@@ -6,9 +6,10 @@ at one is a cache miss. So each handful is turned into a `Block` of Arrow column
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from functools import reduce
+from operator import getitem, itemgetter
 from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
@@ -84,6 +85,18 @@ def to_block(records: Sequence[Raw], numbers: Sequence[int], wanted: Wanted) -> 
     return Block(numbers, columns, extra_fields(fields, one.extra, one.taken) if one.extra else None)
 
 
+_getitem: Any = getitem
+
+
+def _names_by_object(paths: Iterable[FieldPath]) -> dict[FieldPath, tuple[str, ...]]:
+    """The names wanted of each object on the way to these paths."""
+    found: dict[FieldPath, dict[str, None]] = {}
+    for path in sorted(paths):
+        for depth in range(len(path)):
+            found.setdefault(path[:depth], {})[path[depth]] = None
+    return {parent: tuple(names) for parent, names in found.items()}
+
+
 class Projection:
     """Takes of each record what a map wants, while the record is at hand, so that it need not be kept."""
 
@@ -93,22 +106,23 @@ class Projection:
         self._left_of = _LeftOf(one.extra, one.taken) if one.extra else None
         added = one.extra.add if one.extra else {}
         objects = (one.extra.of,) if one.extra and one.extra.of else ()
+        wanted_paths = tuple(dict.fromkeys((*wanted.paths, *added.values(), *objects)))
+        names = _names_by_object(wanted_paths)
+        self._chains = tuple(path for path in wanted_paths if len(path) > 2 and len(names[path[:-1]]) == 1)
         self._places: dict[FieldPath, int] = {(): 0}
-        self._steps = tuple(self._plan((*wanted.paths, *added.values(), *objects)))
+        self._steps = tuple(self._plan(_names_by_object(set(wanted_paths) - set(self._chains))))
+        for path in self._chains:
+            self._places[path] = len(self._places)
         self._object = self._places[one.extra.of] if one.extra else 0
         self._added = tuple((name, self._places[path]) for name, path in added.items())
         self.paths = wanted.paths
         places = [self._places[path] for path in self.paths]
         self._pick = itemgetter(*places, 0, 0)  # two more, so that it always gives a tuple
 
-    def _plan(self, paths: Sequence[FieldPath]) -> Iterator[tuple[int, tuple[str, ...], list[None]]]:
+    def _plan(self, names: Mapping[FieldPath, Sequence[str]]) -> Iterator[tuple[int, Sequence[str], list[None]]]:
         """Which names are looked up in which object found before; each place is one of the values looked up."""
-        names: dict[FieldPath, dict[str, None]] = {}
-        for path in paths:
-            for depth in range(len(path)):
-                names.setdefault(path[:depth], {})[path[depth]] = None
         for parent in sorted(names, key=len):
-            yield self._places[parent], tuple(names[parent]), [None] * len(names[parent])
+            yield self._places[parent], names[parent], [None] * len(names[parent])
             for name in names[parent]:
                 self._places[(*parent, name)] = len(self._places)
 
@@ -119,6 +133,11 @@ class Projection:
             for place, names, nothing in self._steps:
                 one = values[place]
                 values += map(one.get, names) if type(one) is dict else nothing
+            for path in self._chains:  # alone in their objects
+                try:
+                    values.append(reduce(_getitem, path, record))
+                except (KeyError, TypeError, IndexError):
+                    values.append(None)
             if self._left_of is not None:
                 extras.append(self._write(values))
             values[0] = None

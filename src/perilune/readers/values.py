@@ -323,8 +323,8 @@ def cast_times(column: Array, first: str | None = None) -> Array | None:
     """A text column of one ISO form as times; None where the form differs or a value has another meaning."""
     if column.type != TEXT:
         return None
-    first = first or next((text for text in column.slice(0, 100).to_pylist() if text), None)
-    if first is None or first.startswith("0001"):
+    first = first or _first_text(column)
+    if not first or first.startswith("0001"):
         return None
     try:
         found = _cast_times(column, first)
@@ -332,6 +332,11 @@ def cast_times(column: Array, first: str | None = None) -> Array | None:
         return None
     earliest = pc.min(found.view(LONG)).as_py()
     return None if earliest is not None and earliest < _NO_TIME else found
+
+
+def _first_text(column: Array) -> str | None:
+    at = pc.index(pc.is_valid(column), True).as_py()
+    return cast(str, column[at].as_py()) if at >= 0 else None
 
 
 _NO_TIME = -60_000_000_000 * 1_000_000  # in the year 68: .NET's "no time", the year 1, is not to become a time
