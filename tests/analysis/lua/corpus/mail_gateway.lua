@@ -1,0 +1,4 @@
+local function scan(attachment)
+  os.execute("rverify" .. " /tmp/" .. attachment:filename())
+end
+scan(...)
