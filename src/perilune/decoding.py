@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,8 +19,10 @@ import pyarrow.compute as pc
 from perilune.model.analysis import Analysis, Layer
 from perilune.model.tables import COLUMNS, TABLES, Table
 
+compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
+
 ACTION = "ScriptDecoded"
-MAX_TEXTS = 20_000  # distinct texts that are analysed in one hunt
+MAX_TEXTS = 10_000  # distinct texts that are analysed in one hunt
 MAX_ROWS = 50_000  # decoded rows that one hunt makes
 SHOWN = 2_000  # characters of a layer that a finding keeps
 TEXT_OF = {"DeviceProcessEvents": "ProcessCommandLine", "XScriptEvents": "XScriptText"}
@@ -55,8 +58,8 @@ class Decoder:
         column = TEXT_OF.get(batch.name)
         if column is None or not batch.has(column):
             return None
-        hits = pc.match_substring_regex(batch.column(column), WORTH)
-        places = pc.indices_nonzero(hits.fill_null(False)).to_pylist()  # type: ignore[attr-defined]
+        hits = compute.fill_null(compute.match_substring_regex(batch.column(column), WORTH), False)
+        places = cast("list[int]", compute.indices_nonzero(hits).to_pylist())
         made = list(self._decoded(batch, column, places))
         if not made:
             return None
@@ -116,7 +119,11 @@ def _row(table: str, row: Mapping[str, object], layer: Layer, place: int) -> dic
     else:
         made |= {name: value for name, value in row.items() if name.startswith("InitiatingProcess")}
         made["XScriptId"] = row.get("XScriptId")
-    made |= {"ActionType": ACTION, "XScriptText": layer.text.encode("utf-8", "replace").decode("utf-8"), "XScriptLanguage": layer.language or None}
+    made |= {
+        "ActionType": ACTION,
+        "XScriptText": layer.text.encode("utf-8", "replace").decode("utf-8"),
+        "XScriptLanguage": layer.language or None,
+    }
     made["AdditionalFields"] = f'{{"Decoding":"{layer.kind}","Layer":{layer.number}}}'
     return made
 
