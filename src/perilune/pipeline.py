@@ -41,6 +41,7 @@ class Hunt:
     sources    what each file gave
     refused    rules that could not be evaluated, and why
     cut        by rule id, how many further matches were counted but not listed
+    undecoded  events whose text was not decoded for the rules because the budget was used up
     """
 
     cases: tuple[Case, ...]
@@ -50,6 +51,7 @@ class Hunt:
     rules: int
     refused: tuple[Refusal, ...]
     cut: Mapping[str, int]
+    undecoded: int
     spool: Spool = field(repr=False)
 
     @property
@@ -117,6 +119,7 @@ def hunt(
         rules=sum(rule.role is Role.DETECTION for rule in ruleset.rules),
         refused=(*ruleset.refused, *refused),
         cut=judged.cut,
+        undecoded=decoder.skipped,
         spool=spool,
     )
 

@@ -182,6 +182,8 @@ def _print_input(found: Hunt) -> None:
     console.show_input(found.sources)
     if found.refused:
         console.note(f"{len(found.refused):,} rules were refused: see `perilune rules list --refused`")
+    if found.undecoded:
+        console.note(f"{found.undecoded:,} events with encoded text were not decoded: the budget was used up")
     for rule_id, count in found.cut.items():
         console.note(f"rule {rule_id}: {count:,} further matches were counted and not listed")
 

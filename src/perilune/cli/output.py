@@ -35,6 +35,7 @@ def hunt_object(hunt: Hunt, cases: tuple[Case, ...]) -> Plain:
             "used": hunt.rules,
             "refused": [refusal_object(refusal) for refusal in hunt.refused],
             "not_listed": dict(hunt.cut),
+            "undecoded": hunt.undecoded,
         },
     }
 
