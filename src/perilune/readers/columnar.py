@@ -331,12 +331,16 @@ def _fits(names: Sequence[str], table: str) -> bool:
 def _finish_rows(rows: Sequence[Any], names: Sequence[str], table: str | None) -> tuple[str, pa.Table] | None:
     columns = _columns(rows, names)
     table = table or table_of(names, columns)
-    if table is None or any(type(value) in (dict, list) for name in TELLING for value in columns.get(name, ())):
+    if table is None or any(_has_objects(columns[name]) for name in TELLING if name in columns):
         return None
-    if "AdditionalFields" in columns:
+    if "AdditionalFields" in columns and _has_objects(columns["AdditionalFields"]):
         columns["AdditionalFields"] = [_as_text(value) for value in columns["AdditionalFields"]]
     arrays = _arrays(columns)
     return None if arrays is None else (f"defender:{table}", pa.table(arrays))
+
+
+def _has_objects(values: Sequence[object]) -> bool:
+    return not {dict, list}.isdisjoint(map(type, values))
 
 
 def _as_text(value: object) -> object:

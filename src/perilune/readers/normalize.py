@@ -202,9 +202,10 @@ def _of_columns(columns: Columns, wanted: Wanted) -> Block:
 
 def _leaf(data: pa.Table, path: FieldPath) -> Array | None:
     """The column at a path, which leads through structs."""
-    if path[0] not in data.column_names:
+    place = data.schema.get_field_index(path[0])
+    if place < 0:
         return None
-    column = data.column(path[0])
+    column = data.column(place)
     found: Any = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
     for name in path[1:]:
         if not pa.types.is_struct(found.type) or found.type.get_field_index(name) < 0:
