@@ -336,7 +336,12 @@ class Evaluate(Scan):
     def indexed(self, base: Value, part: tree.Index) -> Value:
         key = part.key.value if isinstance(part.key, tree.String) else self.value(part.key)
         found = self.field(base, key)
-        if isinstance(found, Ref) and isinstance(base, Ref) and not found.hidden and self._is_hidden(part.key, str(key)):
+        if (
+            isinstance(found, Ref)
+            and isinstance(base, Ref)
+            and not found.hidden
+            and self._is_hidden(part.key, str(key))
+        ):
             return Ref(found.path, True, found.tags)
         return found
 
@@ -369,7 +374,11 @@ class Evaluate(Scan):
         receiver: list[Value] = []
         if part.method:
             receiver = [] if isinstance(base, Ref) else [base]
-            base = Ref(f"{base.path}:{part.method}", base.hidden, base.tags) if isinstance(base, Ref) else self.field(base, part.method)
+            base = (
+                Ref(f"{base.path}:{part.method}", base.hidden, base.tags)
+                if isinstance(base, Ref)
+                else self.field(base, part.method)
+            )
         arguments = receiver + self.many(part.arguments, -1)
         return self.apply(base, arguments, start, part.end)
 

@@ -9,9 +9,15 @@ from perilune.analysis.lua.work import Waiting
 
 def is_lua(data: bytes, name: str = "") -> bool:
     """Lua source or compiled Lua under any file name, or a file that holds some."""
-    if identify.by_magic(data) is not None or luau.recognised(data) is not None or sources.is_source(Waiting(data, "given", name=name)):
+    if (
+        identify.by_magic(data) is not None
+        or luau.recognised(data) is not None
+        or sources.is_source(Waiting(data, "given", name=name))
+    ):
         return True
     return any(
-        piece.sure or identify.by_magic(piece.data) or sources.is_source(Waiting(piece.data, piece.kind, name=piece.note))
+        piece.sure
+        or identify.by_magic(piece.data)
+        or sources.is_source(Waiting(piece.data, piece.kind, name=piece.note))
         for piece in carriers.pieces(data, [])
     )

@@ -134,7 +134,6 @@ def _may_be(head: bytes) -> bool:
     return head[:2] == b"\x1bL" or len(head.translate(None, _READABLE)) <= len(head) // 20
 
 
-
 def _small_numbers(tokens: Tokens) -> list[int]:
     """The rare numbers of the text: keys are among them."""
     counts: dict[str, int] = {}

@@ -165,7 +165,3 @@ def _function(one: Prototype) -> str:
         f"function {one.path}: {len(one.code)} instructions, {one.parameters}{vararg} parameters, {one.stack} registers, "
         f"{len(one.constants) + len(one.numbers)} constants, {len(one.upvalues)} upvalues{lines}"
     )
-
-
-
-

@@ -13,10 +13,10 @@ from perilune.analysis.lua.parse import Parsed, parse
 from perilune.analysis.lua.scan import Scan, Scanned
 from perilune.analysis.lua.work import MOST_SOURCE, Spans, Waiting, Work
 from perilune.model.analysis import LayerState
-from perilune.model.lua import Call, Dialect, Form, Identity, Literal, Unit
+from perilune.model.lua import Call, Form, Identity, Literal, Unit
 
 LEAST_CHUNK = 8  # characters of constant text given to load that are worth a layer
-C_OPERATORS = frozenset((Dialect.GLUA,))
+FEW_STEPS = 30_000  # where nothing lies in the text that could be decoded
 
 
 def is_source(one: Waiting) -> bool:
@@ -107,7 +107,9 @@ def follow_chunks(work: Work, one: Waiting, number: int, found: Scanned, at: Spa
             )
 
 
-_COMPUTES = re.compile(r"string\s*\.\s*(char|byte|reverse|gsub)|:(byte|char|reverse|gsub)\b|\bbxor\b|\\x[0-9a-fA-F]{2}|\\\d{3}|\.\.\s*string")
+_COMPUTES = re.compile(
+    r"string\s*\.\s*(char|byte|reverse|gsub)|:(byte|char|reverse|gsub)\b|\bbxor\b|\\x[0-9a-fA-F]{2}|\\\d{3}|\.\.\s*string"
+)
 
 
 def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned) -> None:
@@ -115,13 +117,28 @@ def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned
     wanted = found.open_code or found.hidden or found.indexed or (found.open_calls and _COMPUTES.search(code))
     if not wanted or work.steps <= 0:
         return
-    machine = Evaluate(code, layer, work.apis, min(work.steps, MOST_STEPS))
+    most = MOST_STEPS if _carries_data(code, found) else FEW_STEPS
+    machine = Evaluate(code, layer, work.apis, min(work.steps, most))
     given = machine.steps
     machine.start(parsed.body)
     work.steps -= given - max(machine.steps, 0)
-    if machine.exhausted:
+    if machine.exhausted and most == MOST_STEPS:
         work.cut.append("what the code computes was followed only for a while: it goes on for longer")
     _merge(found, machine.found)
+
+
+_DENSE = re.compile(r"\S{40,}\Z|(?:\S{20,}\s){3,}")
+_NUMBERS = re.compile(r"(?:\d{1,3}\s*,\s*){16,}|(?:0x[0-9a-fA-F]{1,2}\s*,\s*){16,}")
+
+
+def _carries_data(code: str, found: Scanned) -> bool:
+    """Whether there is anything to decode: long strings without blanks, strings of bytes, tables of numbers."""
+    if _NUMBERS.search(code):
+        return True
+    return any(
+        len(one.text) >= 40 and _DENSE.match(one.text) or len(one.text) > 8 and not one.text.isascii()
+        for one in found.literals
+    )
 
 
 def _merge(found: Scanned, more: Scanned) -> None:

@@ -76,4 +76,7 @@ def _loose_strings(data: bytes, layer: int) -> list[Literal]:
     import re
 
     found = re.finditer(rb"[\x20-\x7e]{%d,}" % LEAST_STRING, data[:4_000_000])
-    return [Literal(m.group().decode("latin-1"), layer, m.start(), m.end(), "constant") for m, _ in zip(found, range(5000), strict=False)]
+    return [
+        Literal(m.group().decode("latin-1"), layer, m.start(), m.end(), "constant")
+        for m, _ in zip(found, range(5000), strict=False)
+    ]

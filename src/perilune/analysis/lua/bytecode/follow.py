@@ -141,7 +141,11 @@ class Follow(Scan):
     def call_in(self, frame: Frame, at: Instruction, base: Value, arguments: list[Value]) -> Value:
         """A call: a method's object is no argument, functions given to an API are followed with its data."""
         first = arguments[0] if arguments else None
-        if isinstance(base, Ref) and isinstance(first, Ref) and base.path.startswith((f"{first.path}.", f"{first.path}:")):
+        if (
+            isinstance(base, Ref)
+            and isinstance(first, Ref)
+            and base.path.startswith((f"{first.path}.", f"{first.path}:"))
+        ):
             arguments = arguments[1:]
         gives = self.apis.gives(base.name) if isinstance(base, Ref) else frozenset()
         for n, one in enumerate(arguments):

@@ -77,7 +77,11 @@ def layout(dialect: Dialect) -> tuple[int, tuple[tuple[str, tuple[str, ...], tup
 
 
 def instructions(
-    dialect: Dialect, code: Sequence[int], constants: Sequence[Constant], upvalues: Sequence[Upvalue], lines: Sequence[int]
+    dialect: Dialect,
+    code: Sequence[int],
+    constants: Sequence[Constant],
+    upvalues: Sequence[Upvalue],
+    lines: Sequence[int],
 ) -> tuple[Instruction, ...]:
     """The listing of one function. What no opcode is becomes `OP_n`."""
     mask, rows = layout(dialect)
@@ -121,7 +125,11 @@ _K_VALUE = frozenset(("SETTABUP", "SETTABLE", "SETI", "SETFIELD"))
 
 
 def _comment(
-    name: str, names: tuple[str, ...], operands: tuple[int, ...], constants: Sequence[Constant], upvalues: Sequence[Upvalue]
+    name: str,
+    names: tuple[str, ...],
+    operands: tuple[int, ...],
+    constants: Sequence[Constant],
+    upvalues: Sequence[Upvalue],
 ) -> str:
     parts = []
     if name in ("GETUPVAL", "SETUPVAL", "GETTABUP", "SETTABUP"):

@@ -202,9 +202,23 @@ def _listed(raws: list[_Raw], dialect: Dialect, source: str) -> tuple[Prototype,
         code = tuple(_instruction(raw, dialect, pc, word) for pc, word in enumerate(raw.code, 1))
         found.append(
             Prototype(
-                number, paths.get(number, "?"), raw.start, raw.end, source, raw.line, raw.line + raw.line_count,
-                raw.parameters, bool(raw.flags & 2), raw.stack, code, tuple(raw.constants), upvalues, tuple(raw.locals),
-                tuple(raw.children), tuple(raw.numbers), raw.code_at,
+                number,
+                paths.get(number, "?"),
+                raw.start,
+                raw.end,
+                source,
+                raw.line,
+                raw.line + raw.line_count,
+                raw.parameters,
+                bool(raw.flags & 2),
+                raw.stack,
+                code,
+                tuple(raw.constants),
+                upvalues,
+                tuple(raw.locals),
+                tuple(raw.children),
+                tuple(raw.numbers),
+                raw.code_at,
             )  # fmt: skip
         )
     return tuple(reversed(found))

@@ -63,7 +63,9 @@ def _head50(stream: Stream, start: int) -> Header:
     sample = stream.take(number)
     integral = number == 4 and int.from_bytes(sample, "little" if stream.little else "big") == 31415926
     flags = () if fields == [6, 8, 9, 9] else (f"fields {fields}",)
-    return Header(Dialect.LUA50, stream.at - start, stream.little, integer, size_t, instruction, 0, number, integral, flags=flags)
+    return Header(
+        Dialect.LUA50, stream.at - start, stream.little, integer, size_t, instruction, 0, number, integral, flags=flags
+    )
 
 
 def _head51(stream: Stream, start: int) -> Header:
@@ -75,7 +77,16 @@ def _head51(stream: Stream, start: int) -> Header:
     if integral > 1:
         flags.append("LNUM patch")
     return Header(
-        Dialect.LUA51, stream.at - start, stream.little, integer, size_t, instruction, 4, number, integral == 1, flags=tuple(flags)
+        Dialect.LUA51,
+        stream.at - start,
+        stream.little,
+        integer,
+        size_t,
+        instruction,
+        4,
+        number,
+        integral == 1,
+        flags=tuple(flags),
     )
 
 
@@ -110,7 +121,9 @@ def _head53(stream: Stream, start: int) -> Header:
     _order(stream, lua_integer, 0x5678)
     stream.take(number)
     flags = (f"format {form}",) if form else ()
-    return Header(Dialect.LUA53, stream.at - start, stream.little, integer, size_t, instruction, lua_integer, number, flags=flags)
+    return Header(
+        Dialect.LUA53, stream.at - start, stream.little, integer, size_t, instruction, lua_integer, number, flags=flags
+    )
 
 
 def _head54(stream: Stream, start: int) -> Header:
@@ -133,7 +146,9 @@ def _head55(stream: Stream, start: int) -> Header:
     sizes += _sizes(stream, 1)
     stream.take(sizes[-1])
     flags = (f"format {form}",) if form else ()
-    return Header(Dialect.LUA55, stream.at - start, stream.little, sizes[0], 8, sizes[1], sizes[2], sizes[3], flags=flags)
+    return Header(
+        Dialect.LUA55, stream.at - start, stream.little, sizes[0], 8, sizes[1], sizes[2], sizes[3], flags=flags
+    )
 
 
 _HEADERS = {0x50: _head50, 0x51: _head51, 0x52: _head52, 0x53: _head53, 0x54: _head54, 0x55: _head55}

@@ -145,7 +145,9 @@ def _arithmetic(follow: Follow, frame: Frame, at: Instruction) -> None:
     sign = _ARITHMETIC[at.name.rstrip("KI") if at.name not in _ARITHMETIC else at.name]
     a, b, c = at.operands
     left = _rk(follow, frame, b)
-    right: Value = _constant(follow, frame, c) if at.name.endswith("K") else c if at.name == "ADDI" else _rk(follow, frame, c)
+    right: Value = (
+        _constant(follow, frame, c) if at.name.endswith("K") else c if at.name == "ADDI" else _rk(follow, frame, c)
+    )
     frame.set(a, operators.binary(sign, left, right))
 
 
@@ -201,7 +203,11 @@ def _closure(follow: Follow, frame: Frame, at: Instruction) -> None:
     child = follow.numbered[children[number]]
     if follow.chunk.header.dialect in (Dialect.LUA50, Dialect.LUA51):
         following = frame.prototype.code[at.pc : at.pc + len(child.upvalues)]
-        values = [frame.get(i.operands[1]) if i.name == "MOVE" else _upvalue(frame, i.operands[1]) for i in following if len(i.operands) > 1]
+        values = [
+            frame.get(i.operands[1]) if i.name == "MOVE" else _upvalue(frame, i.operands[1])
+            for i in following
+            if len(i.operands) > 1
+        ]
         follow.skip = len(child.upvalues)
     else:
         values = [frame.get(u.index) if u.in_stack else _upvalue(frame, u.index) for u in child.upvalues]

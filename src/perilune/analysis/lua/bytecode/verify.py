@@ -43,7 +43,9 @@ def _function(dialect: Dialect, one: Prototype, by_name: dict[str, tuple[str, ..
     return found
 
 
-def _instruction(dialect: Dialect, one: Prototype, instruction: Instruction, by_name: dict[str, tuple[str, ...]]) -> str:
+def _instruction(
+    dialect: Dialect, one: Prototype, instruction: Instruction, by_name: dict[str, tuple[str, ...]]
+) -> str:
     name, operands = instruction.name, instruction.operands
     names = by_name.get(name)
     if names is None:
@@ -54,7 +56,12 @@ def _instruction(dialect: Dialect, one: Prototype, instruction: Instruction, by_
         return f"jump to {instruction.target}, outside 1 to {len(one.code)}"
     if name == "RETURN" and operands[1] == 1:
         return ""  # returns nothing; A may lie just behind the stack
-    if names[:1] == ("A",) and name not in _REGISTER_FREE and operands[0] >= max(one.stack, 1) and _takes_register(dialect, name):
+    if (
+        names[:1] == ("A",)
+        and name not in _REGISTER_FREE
+        and operands[0] >= max(one.stack, 1)
+        and _takes_register(dialect, name)
+    ):
         return f"register {operands[0]} in a stack of {one.stack}"
     for at in constants_used(name, names, operands):
         if not 0 <= at < len(one.constants):
