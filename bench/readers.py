@@ -5,9 +5,15 @@
 
 The baseline is the least that any Python reader of the format must do: decode every record and drop it.
   evtx    the `evtx` package's JSON text of each record, parsed by orjson
-  jsonl   orjson of each line
+  jsonl   Defender rows, one a line: orjson of each line
   csv     the rows of csv.reader
   auditd  each line split into its `name=value` words
+
+  sysmon  process starts as `evtx_dump` writes them, nested, about 1.7 kB each
+  hub     Defender rows one by one in the streaming API's envelope
+  query   Defender rows as the `results` of one document: orjson of the whole
+
+    python bench/readers.py --only sysmon --records 500000 --keep bench/out    # 860 MB, kept for other runs
 
 Each measurement is a process of its own, so that its peak memory is its own. `flat` is the peak of ten times the
 input divided by the peak of one. The last line is one JSON object.
@@ -19,17 +25,19 @@ import argparse
 import csv
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PERILUNE_DATA", CHECKOUT.parent / "shared" / "data"))
-FORMATS = ("evtx", "jsonl", "csv", "auditd")
+FORMATS = ("evtx", "sysmon", "jsonl", "hub", "query", "csv", "auditd")
 ROUNDS = 3
 
 
@@ -42,9 +50,10 @@ def row(number: int) -> dict[str, object]:
     texts = {
         name: f"{name} {number % 50}"
         for name in (
-            "SHA1 SHA256 MD5 ProcessVersionInfoCompanyName ProcessVersionInfoProductName AccountSid AccountUpn DeviceId "
-            "InitiatingProcessMD5 InitiatingProcessSHA1 InitiatingProcessAccountName InitiatingProcessAccountDomain "
-            "InitiatingProcessFileName InitiatingProcessParentFileName InitiatingProcessVersionInfoCompanyName"
+            "SHA1 SHA256 MD5 ProcessVersionInfoCompanyName ProcessVersionInfoProductName AccountSid AccountUpn "
+            "DeviceId InitiatingProcessMD5 InitiatingProcessSHA1 InitiatingProcessAccountName "
+            "InitiatingProcessAccountDomain InitiatingProcessFileName InitiatingProcessParentFileName "
+            "InitiatingProcessVersionInfoCompanyName"
         ).split()
     }
     return {
@@ -71,6 +80,79 @@ def row(number: int) -> dict[str, object]:
 def make_jsonl(path: Path, records: int) -> None:
     with path.open("w", encoding="utf-8") as out:
         out.writelines(json.dumps(row(number)) + "\n" for number in range(records))
+
+
+def make_hub(path: Path, records: int) -> None:
+    with path.open("w", encoding="utf-8") as out:
+        for number in range(records):
+            wrapped = {"time": "2026-03-02T08:00:00Z", "tenantId": "0f0f", "operationName": "Publish",
+                       "category": "AdvancedHunting-DeviceProcessEvents", "properties": row(number)}  # fmt: skip
+            out.write(json.dumps(wrapped) + "\n")
+
+
+def make_query(path: Path, records: int) -> None:
+    with path.open("w", encoding="utf-8") as out:
+        out.write('{"Schema": [], "Results": [\n')
+        out.writelines((",\n" if number else "") + json.dumps(row(number)) for number in range(records))
+        out.write("\n]}\n")
+
+
+_IMAGES = [
+    (f"C:\\{folder}\\{name}.exe", product, company)
+    for folder, product, company in (
+        ("Windows\\System32", "Microsoft® Windows® Operating System", "Microsoft Corporation"),
+        ("Windows\\SysWOW64", "Microsoft® Windows® Operating System", "Microsoft Corporation"),
+        ("Program Files\\Vendor\\Suite\\bin", "Vendor Suite", "Vendor GmbH"),
+        ("Users\\Public\\Documents\\tools", "-", "-"),
+    )
+    for name in "svchost cmd powershell rundll32 wmiprvse taskhostw conhost lua msiexec chrome backup agent".split()
+]
+
+
+def sysmon(number: int, chance: random.Random) -> dict[str, object]:
+    """A process start as Sysmon 13 logs it. Images and users repeat, command lines in part, ids and times do not."""
+    image, product, company = _IMAGES[min(int(chance.expovariate(0.15)), len(_IMAGES) - 1)]
+    parent, *_ = _IMAGES[chance.randrange(8)]
+    name, host, user = image.rsplit("\\", 1)[1], number % 40, f"CORP\\user{chance.randrange(30)}"
+    kind = chance.randrange(20_000) if chance.random() < 0.9 else number
+    moment = f"2026-03-02 {number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}.{number % 1000:03}"
+    digest = f"{zlib.crc32(image.encode()):08X}"
+    guid = f"747F3D96-{number % 65_536:04X}-5F93-0000-{number:012X}"
+    return {"Event": {
+        "#attributes": {"xmlns": "http://schemas.microsoft.com/win/2004/08/events/event"},
+        "System": {
+            "Provider": {"#attributes": {"Name": "Microsoft-Windows-Sysmon",
+                                         "Guid": "5770385F-C22A-43E0-BF4C-06F5698FFBD9"}},
+            "EventID": 1, "Version": 5, "Level": 4, "Task": 1, "Opcode": 0, "Keywords": "0x8000000000000000",
+            "TimeCreated": {"#attributes": {"SystemTime": moment.replace(" ", "T") + "122Z"}},
+            "EventRecordID": number, "Correlation": None,
+            "Execution": {"#attributes": {"ProcessID": 3208, "ThreadID": 4804}},
+            "Channel": "Microsoft-Windows-Sysmon/Operational", "Computer": f"ws{host}.corp.example",
+            "Security": {"#attributes": {"UserID": "S-1-5-18"}},
+        },
+        "EventData": {
+            "RuleName": "-", "UtcTime": moment, "ProcessGuid": guid, "ProcessId": 1000 + number % 60_000,
+            "Image": image, "FileVersion": "10.0.17763.1 (WinBuild.160101.0800)",
+            "Description": f"{name} of {product}", "Product": product, "Company": company, "OriginalFileName": name,
+            "CommandLine": f'"{image}" /job:{kind} --config C:\\ProgramData\\Vendor\\{kind % 97}.json '
+                           f"--output C:\\Users\\user{kind % 30}\\AppData\\Local\\Temp\\{kind:x}.log",
+            "CurrentDirectory": f"C:\\Users\\user{kind % 30}\\AppData\\Local\\Temp\\", "User": user,
+            "LogonGuid": f"747F3D96-4690-5F93-0000-{host:012X}", "LogonId": f"0x{500_000 + host:x}",
+            "TerminalSessionId": 1, "IntegrityLevel": chance.choice(("Medium", "High", "System")),
+            "Hashes": f"SHA1={digest * 5},MD5={digest * 4},SHA256={digest * 8},IMPHASH={digest * 4}",
+            "ParentProcessGuid": f"747F3D96-51CD-5F93-0000-{number % 3000:012X}", "ParentProcessId": number % 3000,
+            "ParentImage": parent, "ParentCommandLine": f"{parent} -k netsvcs -p -s Service{kind % 300}",
+            "ParentUser": "NT AUTHORITY\\SYSTEM",
+        },
+    }}  # fmt: skip
+
+
+def make_sysmon(path: Path, records: int) -> None:
+    import orjson
+
+    chance = random.Random(1059)
+    with path.open("wb") as out:
+        out.writelines(orjson.dumps(sysmon(number, chance)) + b"\n" for number in range(records))
 
 
 def make_csv(path: Path, records: int) -> None:
@@ -118,7 +200,10 @@ def make_evtx(path: Path, records: int) -> None:
 
 MAKERS: dict[str, Callable[[Path, int], None]] = {
     "evtx": make_evtx,
+    "sysmon": make_sysmon,
     "jsonl": make_jsonl,
+    "hub": make_hub,
+    "query": make_query,
     "csv": make_csv,
     "auditd": make_auditd,
 }
@@ -152,6 +237,13 @@ def decode_jsonl(path: Path) -> int:
         return sum(orjson.loads(line) is not None for line in lines)
 
 
+def decode_query(path: Path) -> int:
+    import orjson
+
+    document: dict[str, list[object]] = orjson.loads(path.read_bytes())
+    return len(document["Results"])
+
+
 def decode_csv(path: Path) -> int:
     with path.open(encoding="utf-8", newline="") as lines:
         return sum(1 for _ in csv.reader(lines)) - 1
@@ -175,7 +267,10 @@ def read(path: Path) -> int:
 
 BASELINES: dict[str, Callable[[Path], int]] = {
     "evtx": decode_evtx,
+    "sysmon": decode_jsonl,
     "jsonl": decode_jsonl,
+    "hub": decode_jsonl,
+    "query": decode_query,
     "csv": decode_csv,
     "auditd": decode_auditd,
 }
@@ -198,10 +293,18 @@ def in_a_process(what: str, file_format: str, path: Path, rounds: int = ROUNDS) 
     return dict(json.loads(done.stdout))
 
 
+def make(file_format: str, path: Path, records: int) -> Path:
+    """The input, unless it is there from an earlier run."""
+    if not path.exists():
+        made = path.with_name(path.name + ".new")
+        MAKERS[file_format](made, records)
+        made.rename(path)
+    return path
+
+
 def compare(file_format: str, folder: Path, records: int) -> dict[str, float]:
-    small, large = folder / f"small.{file_format}", folder / f"large.{file_format}"
-    MAKERS[file_format](small, records // 10)
-    MAKERS[file_format](large, records)
+    small = make(file_format, folder / f"{file_format}-{records // 10}", records // 10)
+    large = make(file_format, folder / f"{file_format}-{records}", records)
     baseline = in_a_process("baseline", file_format, large)
     ours = in_a_process("read", file_format, large)
     first = in_a_process("read", file_format, small, 1)
@@ -221,6 +324,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="a tenth of the records")
     parser.add_argument("--only", choices=FORMATS, help="one format")
+    parser.add_argument("--records", type=int, help="how many, instead of 100,000")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where inputs are kept for further runs")
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.measure:
@@ -228,14 +333,14 @@ def main() -> None:
         work = BASELINES[file_format] if what == "baseline" else read
         print(json.dumps(measure(work, Path(path), int(rounds))))
         return
-    records = 10_000 if given.quick else 100_000
+    records = given.records or (10_000 if given.quick else 100_000)
     found: dict[str, dict[str, float]] = {}
     for file_format in (given.only,) if given.only else FORMATS:
         if file_format == "evtx" and not DATA.is_dir():
             print(f"evtx: no recorded files at {DATA}; set PERILUNE_DATA")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            found[file_format] = compare(file_format, Path(folder), records)
+            found[file_format] = compare(file_format, given.keep or Path(folder), records)
         figures = found[file_format]
         print(
             f"{file_format:7} {figures['per_second']:>9,} records/CPU s, {figures['share']:.0%} of the baseline's "

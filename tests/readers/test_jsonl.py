@@ -304,3 +304,35 @@ def test_uniform_events_take_the_way_over_columns(monkeypatch: pytest.MonkeyPatc
     done = read_bytes(tmp_path, b"".join(json.dumps(event).encode() + b"\n" for event in events))
     assert done.counts == {"DeviceProcessEvents": 1500, "DeviceNetworkEvents": 1500}
     assert [row["XSourceRecord"] for row in done.rows["DeviceNetworkEvents"]] == list(range(2, 3001, 2))
+
+
+# --- rows of a document, many at once
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+@given(
+    st.lists(JSON | PLAIN.map(lambda more: {**ROW, **more}) | st.just({**ROW, "FileName": "},{"}), max_size=6),
+    st.sampled_from(["array", "results", "two arrays"]),
+    st.sampled_from([None, 1]),
+    st.floats(0.2, 1.5),
+)
+def test_rows_of_a_document_at_once_and_one_by_one_are_the_same(
+    tmp_path: Path, rows: list[Any], how: str, indent: int | None, cut: float
+) -> None:
+    document: Any = {"Schema": [], "Results": rows} if how == "results" else rows
+    text = json.dumps(document, indent=indent) * (2 if how == "two arrays" else 1)
+    data = text[: int(len(text) * cut)].encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("perilune.readers.jsonl._is_lines", lambda head: False)
+        patch.setattr("perilune.readers.jsonl._FEW", 1)
+        fast = read_bytes(tmp_path, data)
+        patch.setattr("perilune.readers.jsonl._Text.rows", lambda text: None)
+        slow = read_bytes(tmp_path, data)
+    assert same(fast) == same(slow)
+
+
+def test_a_long_array_is_read_over_many_windows(tmp_path: Path) -> None:
+    rows = [{**ROW, "ReportId": n, "FileName": f"}}, {{ {n}"} for n in range(30_000)]
+    done = read_bytes(tmp_path, json.dumps({"Schema": [], "Results": rows}).encode())
+    assert [row["ReportId"] for row in done.rows["DeviceProcessEvents"]] == list(range(30_000))
+    assert [row["XSourceRecord"] for row in done.rows["DeviceProcessEvents"]] == list(range(1, 30_001))

@@ -33,6 +33,7 @@ _LOOK = 64  # lines of a kind that are looked at to learn its shape
 _PATIENCE = 4  # times that a kind may turn out to be different before it is left to the other way
 _FEW = 16  # lines for which a decoder is not worth its making
 _MOST_NAMES = 400
+_ARRAY = "(array)"
 
 # What tells lines of different kinds apart at a glance; a wrong guess is refused by the decoder.
 _GLANCE = re.compile(
@@ -49,13 +50,21 @@ class Rest:
     numbers: Sequence[int]
 
 
+_Finish = Callable[[Sequence[Any]], tuple[str, pa.Table] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
     """Reads the lines of one kind, or refuses them with a `msgspec.MsgspecError`."""
 
     decoder: msgspec.json.Decoder[Any]
-    finish: Callable[[Sequence[Any]], tuple[str, pa.Table] | None]
+    array: msgspec.json.Decoder[list[Any]]
+    finish: _Finish
     names: tuple[str, ...] = ()
+
+    @staticmethod
+    def of(row: Any, finish: _Finish, names: tuple[str, ...] = ()) -> _Shape:
+        return _Shape(msgspec.json.Decoder(row), msgspec.json.Decoder(list[row]), finish, names)
 
 
 @dataclass(slots=True)
@@ -97,6 +106,24 @@ class Columnar:
                 rest += zip(numbers, lines, strict=True)
         if rest:
             yield Rest([line for _, line in sorted(rest)], [number for number, _ in sorted(rest)])
+
+    def array(self, data: bytes, first: int) -> Columns | list[object] | None:
+        """The elements of a JSON array: as columns where they are uniform, else as they are; None if it is none."""
+        known = self._kinds.setdefault(_ARRAY, _Kind())
+        found = _decode_array(known.shape, data) if known.shape else None
+        if found is None:
+            try:
+                rows = orjson.loads(data)
+            except orjson.JSONDecodeError:
+                return None
+            if not rows or known.patience <= 0:
+                return cast("list[object]", rows)
+            known.patience -= 1
+            known.shape = _learn_rows(rows, self._mappings, known.shape.names if known.shape else ())
+            found = _decode_array(known.shape, data) if known.shape else None
+            if found is None:
+                return cast("list[object]", rows)
+        return Columns(found[0], found[1], first, len(data))
 
     def _whole(self, block: Lines) -> Columns | None:
         """All lines by the shape of the last ones."""
@@ -149,12 +176,23 @@ def _decode(shape: _Shape, data: bytes, count: int) -> tuple[str, pa.Table] | No
     return shape.finish(rows) if len(rows) == count else None
 
 
+def _decode_array(shape: _Shape, data: bytes) -> tuple[str, pa.Table] | None:
+    try:
+        return shape.finish(shape.array.decode(data))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
 def _learn(lines: Sequence[bytes], mappings: Mappings, known: Sequence[str] = ()) -> _Shape | None:
     """A shape from lines and the names known before, if all are of one shape that can be read this way."""
     try:
         rows = [orjson.loads(line) for line in lines]
     except orjson.JSONDecodeError:
         return None
+    return _learn_rows(rows, mappings, known)
+
+
+def _learn_rows(rows: Sequence[Any], mappings: Mappings, known: Sequence[str]) -> _Shape | None:
     if not all(type(row) is dict for row in rows):
         return None
     if all("Event" in row for row in rows):
@@ -240,7 +278,7 @@ def _shape_of_events(kind: str, one: Map, names: tuple[str, ...], provider: str,
             return None
         return kind, pa.table({"System": system, "EventData": _to_struct(fields)})
 
-    return _Shape(msgspec.json.Decoder(_struct({"Event": event})), finish, names)
+    return _Shape.of(_struct({"Event": event}), finish, names)
 
 
 def _paths(one: Map) -> Iterator[FieldPath]:
@@ -310,12 +348,12 @@ def _row_shape(rows: Sequence[dict[str, Any]]) -> _Shape | None:
         return _enveloped(_struct(around, strict=True), list(around), tuple(inner), table)
     if not defender.is_row(first) or defender.is_envelope(first) or (row := _row(first)) is None:
         return None
-    return _Shape(msgspec.json.Decoder(row), partial(_finish_rows, names=tuple(first), table=None))
+    return _Shape.of(row, partial(_finish_rows, names=tuple(first), table=None))
 
 
 def _enveloped(outer: type[msgspec.Struct], around: list[str], names: tuple[str, ...], table: str) -> _Shape:
     row_in = attrgetter(f"f{around.index('properties')}")
-    return _Shape(msgspec.json.Decoder(outer), lambda rows: _finish_rows([row_in(one) for one in rows], names, table))
+    return _Shape.of(outer, lambda rows: _finish_rows([row_in(one) for one in rows], names, table))
 
 
 def _row(row: Mapping[str, object]) -> type[msgspec.Struct] | None:

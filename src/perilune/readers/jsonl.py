@@ -9,6 +9,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import BinaryIO, cast
 
 import orjson
@@ -25,6 +26,7 @@ from perilune.readers.text import Lines, line_blocks
 _BEGINS = re.compile(rb"\s*(?:\{\s*[\"}]|\[\s*[\[{\]])")
 _ROWS = frozenset({"records", "results", "Results", "value"})
 _LOOK = MIB
+_FEW = 4096  # characters of objects that are worth to be tried at once
 
 
 class JsonReader:
@@ -44,7 +46,9 @@ class JsonReader:
         products = Products(self._mappings(), gathered, limits)
         head = stream.read(_LOOK)
         again = cast(BinaryIO, Headed(head, stream))
-        values = _lines(again, limits, self._mappings()) if _is_lines(head) else _document(again, limits)
+        values = (
+            _lines(again, limits, self._mappings()) if _is_lines(head) else _document(again, limits, self._mappings())
+        )
         for item in values:
             if isinstance(item, tuple):
                 products.add(*item)
@@ -133,6 +137,7 @@ class _Text:
         self.text = ""
         self.at = 0
         self.ended = False
+        self._tried = False
 
     def more(self) -> bool:
         """Reads on; false at the end or when one value has grown over its budget."""
@@ -142,7 +147,24 @@ class _Text:
         self.ended = not data
         self.text = self.text[self.at :] + self._decode.decode(data, final=self.ended)
         self.at = 0
+        self._tried = False
         return True
+
+    def rows(self) -> bytes | None:
+        """Many objects that stand here with commas between, as a JSON array if they are one; tried once a window."""
+        if len(self.text) - self.at < _FEW and not self.ended:
+            self.more()
+        if self._tried or self.peek() != "{":
+            return None
+        self._tried = True
+        end = self.text.rfind("},", self.at)
+        if end - self.at < _FEW:
+            return None
+        return b"[%s]" % self.text[self.at : end + 1].encode("utf-8", "replace")
+
+    def pass_over(self, rows: bytes) -> None:
+        """Goes on behind them."""
+        self.at += len(rows.decode()) - 2
 
     def peek(self) -> str:
         """The next character that is not white space or a comma; empty at the end."""
@@ -180,16 +202,20 @@ class _Text:
                 return
 
 
-def _document(stream: BinaryIO, limits: Limits) -> Iterator[Value | Lost]:
+def _document(stream: BinaryIO, limits: Limits, mappings: Mappings) -> Iterator[Value | Columns | Lost]:
     """Values one after the other; the rows within an outermost array or envelope count one by one."""
-    text = _Text(stream, limits)
+    text, columnar = _Text(stream, limits), Columnar(mappings)
     number = faults = 0
     while (character := text.peek()) and faults < limits.max_faults:
         try:
             if character in "[{]}":
-                for value, size in _open(text):
+                for item in _open(text, columnar):
+                    if isinstance(item, Columns):
+                        yield replace(item, first=number + 1)
+                        number += item.data.num_rows
+                        continue
                     number += 1
-                    yield value, number, size
+                    yield item[0], number, item[1]
             else:
                 raise ValueError("no object and no array")
         except (ValueError, RecursionError) as error:
@@ -201,20 +227,29 @@ def _document(stream: BinaryIO, limits: Limits) -> Iterator[Value | Lost]:
             yield Lost(Problem(what, 1, f"after record {number}: {_short(error)}"))
 
 
-def _open(text: _Text) -> Iterator[tuple[object, int]]:
+Element = tuple[object, int] | Columns
+
+
+def _open(text: _Text, columnar: Columnar) -> Iterator[Element]:
     """The rows of the value that begins here."""
     character = text.peek()
     if character in "]}":  # the end of an array or envelope that was opened before
         text.at += 1
     elif character == "[":
         text.at += 1
-        yield from _elements(text)
+        yield from _elements(text, columnar)
     else:
-        yield from _object(text)
+        yield from _object(text, columnar)
 
 
-def _elements(text: _Text) -> Iterator[tuple[object, int]]:
+def _elements(text: _Text, columnar: Columnar) -> Iterator[Element]:
     while character := text.peek():
+        rows = text.rows() if character == "{" else None
+        found = columnar.array(rows, 1) if rows is not None else None
+        if rows is not None and found is not None:
+            text.pass_over(rows)
+            yield from [found] if isinstance(found, Columns) else [(row, len(rows) // len(found)) for row in found]
+            continue
         if character == "]":
             text.at += 1
             return
@@ -227,7 +262,7 @@ _ENVELOPE = re.compile(
 )
 
 
-def _object(text: _Text) -> Iterator[tuple[object, int]]:
+def _object(text: _Text, columnar: Columnar) -> Iterator[Element]:
     """The rows of an envelope one by one, or the object itself.
 
     Only an envelope's first key is looked at, and its rows are decoded one by one: they may be gigabytes.
@@ -245,7 +280,7 @@ def _object(text: _Text) -> Iterator[tuple[object, int]]:
         text.at += 1
         if name in _ROWS and text.peek() == "[":
             text.at += 1
-            yield from _elements(text)
+            yield from _elements(text, columnar)
         else:
             text.value()
     text.at += 1
