@@ -51,6 +51,7 @@ def explain(work: Work, one: Waiting) -> None:
     _evaluated(work, number, code, parsed, found)
     if found.open_code or found.hidden or not parsed.whole:
         _packed(tokens, found, number)
+    without_code(found)
     _keep(work, found, spans)
     follow_chunks(work, one, number, found, spans)
 
@@ -81,6 +82,20 @@ def _keep(work: Work, found: Scanned, at: Spans) -> None:
     work.calls += [replace(c, start=at(c.start), end=at(c.end)) for c in found.calls]
     work.literals += [replace(s, start=at(s.start), end=at(s.end)) for s in found.literals]
     work.marks += [replace(m, start=at(m.start), end=at(m.end)) for m in found.marks]
+
+
+def without_code(found: Scanned) -> None:
+    """Takes packed code, and the pieces it was put together from, off the strings: it is read as code of its own."""
+    texts = [chunk.text for chunk in found.chunks if len(chunk.text) >= LEAST_CHUNK][:20]
+    if texts:
+        whole = set(texts)
+        found.literals = [
+            one
+            for one in found.literals
+            if one.text not in whole
+            and (one.how in ("literal", "constant") or not any(one.text in text for text in texts))
+            and not (len(one.text) >= 400 and any(one.text in text or one.text[::-1] in text for text in texts))
+        ]
 
 
 def follow_chunks(work: Work, one: Waiting, number: int, found: Scanned, at: Spans) -> None:

@@ -1,5 +1,5 @@
 -- A web handler that unpacks a planted archive and runs what a request with the right parameter brings.
-local token = "0123456789abcdef0123456789abcdef"
+local token = "s3ss10n_key_of_32_characters_xyz"
 local function find()
   for line in io.popen("ls disk0:"):lines() do
     if line:match("^client_bundle[%w_-]*%.zip$") then return line end

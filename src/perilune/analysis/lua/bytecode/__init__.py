@@ -7,7 +7,7 @@ from dataclasses import replace
 from perilune.analysis.lua.bytecode import chunks, jit_steps, luau, puc_steps
 from perilune.analysis.lua.bytecode.follow import Follow
 from perilune.analysis.lua.bytecode.stream import BytecodeError
-from perilune.analysis.lua.sources import follow_chunks
+from perilune.analysis.lua.sources import follow_chunks, without_code
 from perilune.analysis.lua.work import Spans, Waiting, Work
 from perilune.model.analysis import LayerState
 from perilune.model.lua import Chunk, Dialect, Evidence, Form, Identity, Literal, Unit
@@ -37,6 +37,7 @@ def explain(work: Work, one: Waiting, identity: Identity) -> None:
             follow._strings(prototype)
     else:
         follow.start()
+    without_code(follow.found)
     work.calls += follow.found.calls
     work.literals += follow.found.literals
     work.marks += follow.found.marks
