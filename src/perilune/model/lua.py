@@ -113,7 +113,7 @@ class Obfuscation:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """One instruction: `operands` as the reference lister prints them, `comment` with constants and targets resolved."""
+    """One instruction: `operands` as the reference lister prints them, `comment` with constants and targets."""
 
     pc: int
     name: str

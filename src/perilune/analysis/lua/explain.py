@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from perilune.analysis import score
 from perilune.analysis.lua import bytecode, carriers, identify, obfuscators, sources, strings
-from perilune.analysis.lua.bytecode import luau
 from perilune.analysis.lua.apis import Apis, packaged
+from perilune.analysis.lua.bytecode import luau
 from perilune.analysis.lua.work import MOST_SOURCE, Waiting, Work
 from perilune.model.lua import Dialect, Evidence, Form, Identity, LuaAnalysis, Unit
 

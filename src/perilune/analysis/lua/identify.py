@@ -78,7 +78,7 @@ _DIALECTS: tuple[tuple[Dialect, float, str, tuple[str, ...], re.Pattern[str]], .
         (Dialect.LUA54, 1.0, "warn or coroutine.close", "coroutine.close warn", r"coroutine\.close\b|(?<![\w.:])warn\s*\(\s*[\"']@"),
         (Dialect.LUA55, 1.5, "global declaration", "global", r"global (?:function \w|<const>|\*|[A-Za-z_]\w*\s*[,=<])"),
         (Dialect.LUAJIT, 1.5, "ffi", "ffi", r"require\s*\(?\s*[\"']ffi[\"']|\bffi\.(cdef|C|load|new|cast|typeof)\b"),
-        (Dialect.LUAJIT, 1.0, "jit library", "jit", rf"\bjit\.(on|off|os|arch|version|opt|status)\b|\brequire\s*\(?\s*[\"']jit"),
+        (Dialect.LUAJIT, 1.0, "jit library", "jit", r"\bjit\.(on|off|os|arch|version|opt|status)\b|\brequire\s*\(?\s*[\"']jit"),
         (Dialect.LUAJIT, 0.7, "bit library", "bit", r"require\s*\(?\s*[\"']bit[\"']|(?<![\w.:])bit\.(bxor|band|bor|lshift|rshift|tobit)\b"),
         (Dialect.LUAU, 1.5, "type declaration", "type", r"type [A-Za-z]\w*(?:<[^=\n]*>)?\s*=\s*[{(A-Za-z\"]"),
         (Dialect.LUAU, 1.0, "typed local or parameter", ":", r"local \w+\s*:\s*\{?[A-Za-z]\w*\}?\??\s*=|function[^-\n(]{0,80}\(\s*\w+\s*:\s*(string|number|boolean|any|\{)"),

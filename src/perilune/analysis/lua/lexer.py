@@ -4,8 +4,6 @@ The text has one character per byte. Nothing is refused: what no Lua has becomes
 comment ends where its line or the text ends and is `open`.
 """
 
-# ruff: noqa: E501 - a pattern or a table row broken in two is harder to read than a long one
-
 from __future__ import annotations
 
 import re

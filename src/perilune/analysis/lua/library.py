@@ -257,7 +257,7 @@ def _concat(a: Sequence[Any]) -> Results:
         return None
     first = integer_of(a[2]) if len(a) > 2 and a[2] is not None else 1
     last = integer_of(a[3]) if len(a) > 3 and a[3] is not None else table.length
-    if first is None or last is None or last - first > MOST or table.open and len(a) < 4:
+    if first is None or last is None or last - first > MOST or (table.open and len(a) < 4):
         return None
     texts = [text_of(table.get(n)) for n in range(first, last + 1)]
     if not all(text is not None for text in texts):

@@ -138,4 +138,4 @@ def _measured(shape: Shape, layer: int, *, known: bool) -> Iterator[Obfuscation]
 
 
 def _is_minified(shape: Shape) -> bool:
-    return shape.name_length < 3.2 and shape.size / max(1, shape.lines) > 160 or shape.name_length < 1.6
+    return (shape.name_length < 3.2 and shape.size / max(1, shape.lines) > 160) or shape.name_length < 1.6

@@ -77,7 +77,7 @@ def _tables(tokens: Tokens) -> Iterator[Packed]:
                 end = b
                 run.append(value)
                 continue
-        elif kind == "op" and text[a:b] in (",", ";") or kind == "comment":
+        elif (kind == "op" and text[a:b] in (",", ";")) or kind == "comment":
             continue
         if len(run) >= LEAST // 2:
             yield Packed(bytes(run[:MOST]), start, end, "numbers")

@@ -292,6 +292,9 @@ class Parser(Types):
         self.at += 1
         return tree.Jump(word, self.name() if word == "goto" else "", self.starts[at])
 
+    def _goto(self) -> tree.Stat:
+        return self._jump() if self.types[self.at + 1] == "name" else self._expression_statement()
+
     def _label(self) -> tree.Stat:
         start = self.starts[self.at]
         self.at += 1
@@ -420,7 +423,10 @@ class Parser(Types):
             return found
         if kind == "if":
             return self.choice(start)
-        if kind in ("@", "$", "goto"):
+        if kind == "goto":  # a name up to 5.1
+            self.at += 1
+            return tree.Name(kind, start, end)
+        if kind in ("@", "$"):
             self.at += 1
             return tree.Word("?", start, end)
         raise self.wrong("an expression")
@@ -496,7 +502,7 @@ class Parser(Types):
 _STATEMENTS: dict[str, Callable[[Parser], tree.Stat]] = {
     "local": Parser._local, "function": Parser._function_statement, "if": Parser._if, "while": Parser._while,
     "do": Parser._do, "repeat": Parser._repeat, "for": Parser._for, "return": Parser._return, "break": Parser._jump,
-    "::": Parser._label,
+    "goto": Parser._goto, "::": Parser._label,
 }  # fmt: skip
 _SUFFIXES: dict[str, Callable[[Parser], tree.Index | tree.Call | None]] = {
     ".": Parser._dot, "?.": Parser._dot, "[": Parser._bracket, ":": Parser._method, "(": Parser._arguments,

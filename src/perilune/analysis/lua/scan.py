@@ -127,7 +127,7 @@ class Scan:
         base = self._suffixed(tree.Suffixed(target.base, target.parts[:-1], target.start, last.end))
         key = self.value(last.key)
         if isinstance(base, LuaTable):
-            if is_unknown(key) or self.level and not isinstance(value, Ref | FunctionValue):
+            if is_unknown(key) or (self.level and not isinstance(value, Ref | FunctionValue)):
                 base.open = True
             elif key is not None and base.length < MOST_TABLE:
                 base.set(key, value)
@@ -267,7 +267,9 @@ class Scan:
             if sign == "or":
                 # An API that may be missing stands before the one that is taken then: the first known one counts.
                 value = (
-                    other if value is None or value is False or is_unknown(value) and isinstance(other, Ref) else value
+                    other
+                    if value is None or value is False or (is_unknown(value) and isinstance(other, Ref))
+                    else value
                 )
             elif value is not None and value is not False:
                 value = other
@@ -288,10 +290,7 @@ class Scan:
     def _suffixed(self, one: tree.Suffixed) -> Value:
         value = self.value(one.base)
         for part in one.parts:
-            if isinstance(part, tree.Index):
-                value = self._indexed(value, part)
-            else:
-                value = self._called(value, part, one.start)
+            value = self._indexed(value, part) if isinstance(part, tree.Index) else self._called(value, part, one.start)
         return value
 
     def _indexed(self, base: Value, part: tree.Index) -> Value:

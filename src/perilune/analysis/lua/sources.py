@@ -66,7 +66,7 @@ def read(code: str) -> tuple[Tokens, Parsed]:
 
 def _identity(code: str, one: Waiting, tokens: Tokens, parsed: Parsed) -> Identity:
     weight, evidence = one.look or identify.of_source(code, one.name)
-    dialect, confidence, more = identify.dialect_of(tokens)
+    dialect, _confidence, more = identify.dialect_of(tokens)
     sure = 0.95 if one.sure else min(0.99, 0.5 + weight / 12)
     if parsed.faults:
         sure *= 0.8
@@ -151,7 +151,7 @@ def _carries_data(code: str, found: Scanned) -> bool:
     if _NUMBERS.search(code):
         return True
     return any(
-        len(one.text) >= 40 and _DENSE.match(one.text) or len(one.text) > 8 and not one.text.isascii()
+        (len(one.text) >= 40 and _DENSE.match(one.text)) or (len(one.text) > 8 and not one.text.isascii())
         for one in found.literals
     )
 

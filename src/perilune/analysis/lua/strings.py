@@ -25,7 +25,7 @@ def indicators(literals: Sequence[Literal], layers: Sequence[Layer]) -> list[Ind
     kept = [
         one
         for one in literals
-        if len(one.text) > 5 and not _WORTH.isdisjoint(one.text) or len(one.text) in (32, 40, 64)
+        if (len(one.text) > 5 and not _WORTH.isdisjoint(one.text)) or len(one.text) in (32, 40, 64)
     ]
     starts = [0]
     parts = []
@@ -35,8 +35,9 @@ def indicators(literals: Sequence[Literal], layers: Sequence[Layer]) -> list[Ind
     found = []
     joined = _SEPARATOR.join(parts)
     for at in range(0, max(1, len(joined)), finder.MAX_TEXT):
-        for hit in finder.find([Layer(0, "given", None, at, 0, joined[at : at + finder.MAX_TEXT])]):
-            found.append(_placed(replace(hit, start=hit.start + at, end=hit.end + at), kept, starts, layers))
+        hits = finder.find([Layer(0, "given", None, at, 0, joined[at : at + finder.MAX_TEXT])])
+        moved = (replace(hit, start=hit.start + at, end=hit.end + at) for hit in hits)
+        found.extend(_placed(hit, kept, starts, layers) for hit in moved)
     return list({(one.kind, one.value): one for one in reversed(found)}.values())[::-1]
 
 
@@ -84,7 +85,7 @@ def commands(work: Work, known: Sequence[Capability]) -> list[Capability]:
                     parent=call.layer if top else base + (layer.parent or 0),
                     start=call.start if top else layer.start,
                     end=call.end if top else layer.end,
-                )  # fmt: skip
+                )
             )
         for one in read.capabilities:
             if one.weight > 0 and one.id not in ids:

@@ -136,9 +136,8 @@ def _comment(
         at = operands[0] if name == "SETTABUP" else operands[1]
         if 0 <= at < len(upvalues) and upvalues[at].name:
             parts.append(upvalues[at].name)
-    for at in constants_used(name, names, operands):
-        if 0 <= at < len(constants):
-            parts.append(constant_text(constants[at]))
+    used = constants_used(name, names, operands)
+    parts.extend(constant_text(constants[at]) for at in used if 0 <= at < len(constants))
     return " ".join(parts)
 
 

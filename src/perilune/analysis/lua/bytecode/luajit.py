@@ -219,7 +219,7 @@ def _listed(raws: list[_Raw], dialect: Dialect, source: str) -> tuple[Prototype,
                 tuple(raw.children),
                 tuple(raw.numbers),
                 raw.code_at,
-            )  # fmt: skip
+            )
         )
     return tuple(reversed(found))
 

@@ -179,7 +179,7 @@ def _call(follow: Follow, frame: Frame, at: Instruction) -> None:
 
 
 def _return(follow: Follow, frame: Frame, at: Instruction) -> None:
-    if at.name == "RETURN1" or len(at.operands) > 1 and at.operands[1] != 1:
+    if at.name == "RETURN1" or (len(at.operands) > 1 and at.operands[1] != 1):
         returned(frame, frame.get(at.operands[0]))
 
 
