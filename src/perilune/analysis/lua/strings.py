@@ -32,7 +32,7 @@ def indicators(literals: Sequence[Literal], layers: Sequence[Layer]) -> list[Ind
     for one in kept:
         parts.append(_clean(one.text))
         starts.append(starts[-1] + len(parts[-1]) + 1)
-    found = []
+    found: list[Indicator] = []
     joined = _SEPARATOR.join(parts)
     for at in range(0, max(1, len(joined)), finder.MAX_TEXT):
         hits = finder.find([Layer(0, "given", None, at, 0, joined[at : at + finder.MAX_TEXT])])
