@@ -105,7 +105,7 @@ _IMAGES = [
         ("Program Files\\Vendor\\Suite\\bin", "Vendor Suite", "Vendor GmbH"),
         ("Users\\Public\\Documents\\tools", "-", "-"),
     )
-    for name in "svchost cmd powershell rundll32 wmiprvse taskhostw conhost lua msiexec chrome backup agent".split()
+    for name in "svchost cmd powershell rundll32 wmiprvse taskhostw conhost notepad msiexec chrome backup agent".split()
 ]
 
 
