@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from perilune.model.sources import Problem
 from perilune.ports import Count, Limits, Lost, Read
@@ -47,8 +47,7 @@ Fields = dict[str, object]
 Key = tuple[str | None, str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(NamedTuple):  # made for every line: a frozen dataclass takes three times as long
     """One line: its type, its number in the file and what follows the header."""
 
     kind: str
@@ -56,8 +55,7 @@ class _Record:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Event:
+class _Event(NamedTuple):
     """All records of one serial."""
 
     node: str | None
@@ -75,7 +73,7 @@ class AuditdReader:
         return _RECOGNISED.search(head[:16_384]) is not None
 
     def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
-        window, processes, gathered = _Window(limits), _Processes(limits), Gathered()
+        window, processes, repeated, gathered = _Window(limits), _Processes(limits), _Repeated(), Gathered()
         events = skipped = 0
         for block in line_blocks(stream, limits):
             if isinstance(block, Lost):
@@ -83,12 +81,12 @@ class AuditdReader:
                 continue
             for event in window.add(block):
                 events += 1
-                skipped += not _rows(event, processes, gathered)
-            if gathered.full:
-                yield from gathered.drain()
+                skipped += not _rows(event, processes, repeated, gathered)
+                if gathered.full:
+                    yield from gathered.drain()
         for event in window.rest():
             events += 1
-            skipped += not _rows(event, processes, gathered)
+            skipped += not _rows(event, processes, repeated, gathered)
         yield from gathered.drain()
         yield from window.problems()
         yield from processes.problems()
@@ -98,6 +96,7 @@ class AuditdReader:
 # --- joining
 
 
+_MOST_TYPES = 500
 _REMEMBERED = 16_384  # events that have left the window, to tell a late record from a new event
 
 
@@ -108,6 +107,9 @@ class _Window:
         self._limits = limits
         self._waiting: OrderedDict[Key, list[_Record]] = OrderedDict()
         self._done: OrderedDict[Key, None] = OrderedDict()
+        self._key: Key = (None, "", "", "")
+        self._stamp = ""
+        self._types: set[str] = set()
         self._bytes = 0
         self._late = 0
         self._overfull = 0
@@ -116,16 +118,31 @@ class _Window:
 
     def add(self, block: Lines) -> Iterator[_Event]:
         """Takes lines in, and gives the events that have left the window."""
-        for number, raw in enumerate(block.lines, block.first):
-            line = raw.decode("utf-8", "backslashreplace").rstrip("\r")
-            header = _HEADER.match(line) or _HEADER.search(line[:1024])
-            if header is None:
-                self._no_record(line, number)
-                continue
-            node, kind, seconds, fraction, serial = header.groups()
-            self._put((node, seconds, fraction, serial), _Record(kind, number, line[header.end() :]))
+        for number, line in enumerate(block.data.decode("utf-8", "backslashreplace").split("\n"), block.first):
+            head, mark, body = line.partition("):")
+            kind, _, stamp = head.partition(" msg=audit(")
+            if mark and stamp == self._stamp and kind in self._types:  # as most lines: of the same event as the last
+                self._put(self._key, _Record(kind[5:], number, body.removeprefix(" ").rstrip("\r")))
+            else:
+                self._look(line.rstrip("\r"), number)
             while len(self._waiting) > self._limits.max_join_window or self._bytes > self._limits.max_join_bytes:
                 yield self._leave()
+
+    def _look(self, line: str, number: int) -> None:
+        """Takes one line whatever it is, and keeps what tells the others of its event."""
+        header = _HEADER.match(line) or _HEADER.search(line[:1024])
+        if header is None:
+            self._no_record(line, number)
+            return
+        node, kind, seconds, fraction, serial = header.groups()
+        self._key = (node, seconds, fraction, serial)
+        if node is None and header.start() == 0:
+            self._stamp = f"{seconds}.{fraction}:{serial}"
+            if len(self._types) < _MOST_TYPES:
+                self._types.add(f"type={kind}")
+        else:
+            self._stamp = ""
+        self._put(self._key, _Record(kind, number, line[header.end() :]))
 
     def _put(self, key: Key, record: _Record) -> None:
         records = self._waiting.get(key)
@@ -181,12 +198,40 @@ def parse_fields(body: str) -> Fields:
 
 
 def _fields(text: str) -> Fields:
-    triples = _FIELD.findall(text)
-    found: Fields = {name: quoted or bare for name, quoted, bare in triples if (quoted or bare) not in _NOTHING}
-    for name, quoted, bare in triples:
+    found: Fields = {}
+    for name, quoted, bare in _FIELD.findall(text):
+        value = quoted or bare
+        if value in _NOTHING:
+            continue
         if name in _ESCAPED and not quoted and _HEXADECIMAL.match(bare):
-            found[name] = _unhex(bare)
+            value = _unhex(bare)
+        found[name] = value
     return found
+
+
+class _Repeated:
+    """The fields of records that say the same again and again: the files of each program start."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Fields] = {}
+
+    def parse(self, record: _Record) -> Fields:
+        """The record's fields; those of a repeated kind are shared, so they must not be changed."""
+        if record.kind in _UNPARSED:
+            return {}
+        if record.kind not in _REPEATED or len(record.body) > _SHORT:
+            return parse_fields(record.body)
+        found = self._known.get(record.body)
+        if found is None:
+            if len(self._known) >= _MOST_REPEATED:
+                self._known.clear()
+            found = self._known[record.body] = parse_fields(record.body)
+        return found
+
+
+_REPEATED = frozenset({"PATH", "CWD"})
+_SHORT = 512
+_MOST_REPEATED = 4096
 
 
 def _without_brackets(fields: Fields) -> Fields:
@@ -318,8 +363,7 @@ def _socket_path(raw: bytes) -> str:
 # --- processes
 
 
-@dataclass(frozen=True, slots=True)
-class _Process:
+class _Process(NamedTuple):
     """The last program that a process id started, as far as the log told."""
 
     path: str | None
@@ -369,9 +413,9 @@ class _Processes:
 # --- events to rows
 
 
-def _rows(event: _Event, processes: _Processes, gathered: Gathered) -> bool:
+def _rows(event: _Event, processes: _Processes, repeated: _Repeated, gathered: Gathered) -> bool:
     """Puts the event's rows where they belong; false when it has none."""
-    parsed = [(record, {} if record.kind in _UNPARSED else parse_fields(record.body)) for record in event.records]
+    parsed = [(record, repeated.parse(record)) for record in event.records]
     context = _context(parsed)
     execve = [record for record in event.records if record.kind == "EXECVE"]
     arguments = parse_arguments(record.body for record in execve) if execve else _from_title(parsed, context)
