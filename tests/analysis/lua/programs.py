@@ -23,7 +23,11 @@ def _statement(rng: random.Random, depth: int) -> str:
     if kind == 1:
         return f"{_name(rng)}.{_name(rng)}[ {_expression(rng, 1)} ] = {_expression(rng, depth)}"
     if kind == 2:
-        return f"{_name(rng)}({_expression(rng, depth)}, ...)" if depth == 3 else f"{_name(rng)}:{_name(rng)}({_expression(rng, 1)})"
+        return (
+            f"{_name(rng)}({_expression(rng, depth)}, ...)"
+            if depth == 3
+            else f"{_name(rng)}:{_name(rng)}({_expression(rng, 1)})"
+        )
     if kind == 3:
         return f"{_name(rng)} = {_expression(rng, depth)}"
     body = "\n".join(_statement(rng, depth - 1) for _ in range(rng.randrange(1, 4)))
@@ -44,7 +48,13 @@ def _expression(rng: random.Random, depth: int) -> str:
     kind = rng.randrange(12 if depth else 5)
     if kind < 5:
         numbers = ("0", "1", "-7", "3.5", "1e9", "255", "65536", "2147483648", "0x7f", "1e308", "-0.25", "131072")
-        return (_name(rng), rng.choice(numbers), _text(rng), rng.choice(("nil", "true", "false")), f"{_name(rng)}.{_name(rng)}")[kind]
+        return (
+            _name(rng),
+            rng.choice(numbers),
+            _text(rng),
+            rng.choice(("nil", "true", "false")),
+            f"{_name(rng)}.{_name(rng)}",
+        )[kind]
     a, b = _expression(rng, depth - 1), _expression(rng, depth - 1)
     return {
         5: f"({a} {rng.choice(('+', '-', '*', '/', '%', '^', '..'))} {b})",
@@ -58,4 +68,13 @@ def _expression(rng: random.Random, depth: int) -> str:
 
 
 def _text(rng: random.Random) -> str:
-    return rng.choice(('"plain"', "'with \"quotes\"'", '"tab\\t\\000zero\\255"', "[[long\ntext]]", '""', f'"{"x" * rng.randrange(300)}"'))
+    return rng.choice(
+        (
+            '"plain"',
+            "'with \"quotes\"'",
+            '"tab\\t\\000zero\\255"',
+            "[[long\ntext]]",
+            '""',
+            f'"{"x" * rng.randrange(300)}"',
+        )
+    )

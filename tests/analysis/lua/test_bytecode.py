@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import struct
@@ -40,7 +41,12 @@ def _compiled(command: list[str], out: Path, folder: Path) -> Iterator[Path]:
     """The output path, once for each source that compiles."""
     theirs = 0
     for path in _sources(folder):
-        if subprocess.run([*command, str(path)] if command[-1] != "-g" else [*command, str(path), str(out)], capture_output=True).returncode == 0:
+        if (
+            subprocess.run(
+                [*command, str(path)] if command[-1] != "-g" else [*command, str(path), str(out)], capture_output=True
+            ).returncode
+            == 0
+        ):
             theirs += path.parent != folder
             yield out
             if theirs >= THEIRS:
@@ -54,7 +60,9 @@ def test_every_function_constant_and_instruction_as_luac_lists_them(version: str
         pytest.skip(f"luac{version} is not installed")
     files = 0
     for out in _compiled([luac, "-o", str(tmp_path / "out")], tmp_path / "out", tmp_path):
-        listed = subprocess.run([luac, "-l", "-l", "-p", str(out)], capture_output=True).stdout.decode("utf-8", "backslashreplace")
+        listed = subprocess.run([luac, "-l", "-l", "-p", str(out)], capture_output=True).stdout.decode(
+            "utf-8", "backslashreplace"
+        )
         chunk = read(out.read_bytes())
         assert not chunk.faults
         assert chunk.header.dialect is VERSIONS[version]
@@ -88,7 +96,9 @@ def _luac_listing(text: str) -> list[_Listed]:
             part = match[1]
         elif part == "code" and (match := _INSTRUCTION.match(line)):
             operands = [int(word) for word in match[4].replace("k", " 1").split()]
-            found[-1].code.append((int(match[1]), 0 if match[2] == "-" else int(match[2]), match[3], operands, match[5] or ""))
+            found[-1].code.append(
+                (int(match[1]), 0 if match[2] == "-" else int(match[2]), match[3], operands, match[5] or "")
+            )
         elif part == "code" and "slot" in line:
             found[-1].counts = line
         elif part == "constants" and (match := re.match(r"\t\d+\t(?:[SFINB]\t)?([\s\S]*)$", line)):
@@ -98,7 +108,14 @@ def _luac_listing(text: str) -> list[_Listed]:
 
 def _same(theirs: _Listed, ours: Prototype, chunk: Chunk) -> None:
     counts = [int(n) for n in re.findall(r"(\d+)\+? (?:param|slot|upvalue|local|constant|function)", theirs.counts)]
-    assert counts == [ours.parameters, ours.stack, len(ours.upvalues), len(ours.locals), len(ours.constants), len(ours.children)]
+    assert counts == [
+        ours.parameters,
+        ours.stack,
+        len(ours.upvalues),
+        len(ours.locals),
+        len(ours.constants),
+        len(ours.children),
+    ]
     assert len(theirs.code) == len(ours.code), theirs.head
     fields = {name: names for name, names, _ in layout(chunk.header.dialect)[1]}
     for (pc, line, name, operands, comment), one in zip(theirs.code, ours.code, strict=True):
@@ -169,7 +186,7 @@ def _jit_listing(text: str) -> list[list[tuple[int, str, list[int], int | None, 
 
 def _same_comment(theirs: str, ours: str) -> None:
     if theirs.startswith('"') and "\\" not in theirs and "\\" not in ours:
-        assert ours.rstrip("…\"").startswith(theirs.rstrip('~"')[:38].rstrip('"')) or theirs.rstrip('~"')[:30] in ours
+        assert ours.rstrip('…"').startswith(theirs.rstrip('~"')[:38].rstrip('"')) or theirs.rstrip('~"')[:30] in ours
     elif re.fullmatch(r"-?[\d.e+]+", theirs):
         assert float(ours) == pytest.approx(float(theirs))
 
@@ -244,7 +261,9 @@ def test_any_word_size_and_byte_order(little: bool, size_t: int) -> None:
 
 def test_lua_55(tmp_path: Path) -> None:
     lua55 = pytest.importorskip("lupa.lua55", reason="lupa with Lua 5.5 is not installed")
-    dump = lua55.LuaRuntime(encoding=None).eval(b"function(s, b) local f = load(s, '=p') return f and string.dump(f, b) end")
+    dump = lua55.LuaRuntime(encoding=None).eval(
+        b"function(s, b) local f = load(s, '=p') return f and string.dump(f, b) end"
+    )
     read_ones = 0
     for seed in range(80):
         for stripped in (False, True):
@@ -261,7 +280,7 @@ def test_lua_55(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SEEDS, ids=lambda p: p.stem)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_bytecode_is_a_chunk_or_a_located_error(path: Path, data: st.DataObject) -> None:
     raw = bytearray(path.read_bytes())
@@ -278,12 +297,13 @@ def test_damaged_bytecode_is_a_chunk_or_a_located_error(path: Path, data: st.Dat
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from([b"\x1bLua" + bytes([v]) for v in range(0x50, 0x57)] + [b"\x1bLJ\x01", b"\x1bLJ\x02"]), st.binary(max_size=300))
+@given(
+    st.sampled_from([b"\x1bLua" + bytes([v]) for v in range(0x50, 0x57)] + [b"\x1bLJ\x01", b"\x1bLJ\x02"]),
+    st.binary(max_size=300),
+)
 def test_any_bytes_behind_a_signature(head: bytes, rest: bytes) -> None:
-    try:
+    with contextlib.suppress(BytecodeError):
         read(head + rest)
-    except BytecodeError:
-        pass
     lua.analyze(head + rest)
 
 

@@ -26,7 +26,12 @@ def test_kinds() -> None:
 
 def test_comments_of_c_where_wanted() -> None:
     assert _words("a // b\nc", c_comments=False)[1] == ("op", "//")
-    assert _words("a // b\n/* d */ c", c_comments=True) == [("name", "a"), ("comment", "// b"), ("comment", "/* d */"), ("name", "c")]
+    assert _words("a // b\n/* d */ c", c_comments=True) == [
+        ("name", "a"),
+        ("comment", "// b"),
+        ("comment", "/* d */"),
+        ("name", "c"),
+    ]
 
 
 def test_a_line_for_the_shell_is_skipped() -> None:

@@ -29,7 +29,9 @@ WORDS = {
 def test_at_most_one_in_a_hundred_is_said_to_do_what_it_does_not() -> None:
     files = lua_files()[:MOST]
     if len(files) < LEAST:
-        pytest.skip(f"only {len(files)} Lua files here; install nmap-common, prosody or lua-penlight, or set PERILUNE_LUA")
+        pytest.skip(
+            f"only {len(files)} Lua files here; install nmap-common, prosody or lua-penlight, or set PERILUNE_LUA"
+        )
     wrong, high = [], []
     for path in files:
         data = path.read_bytes()

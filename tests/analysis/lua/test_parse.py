@@ -78,7 +78,14 @@ def test_hostile_text_takes_linear_time(name: str) -> None:
     assert time.process_time() - started < 8
 
 
-@given(st.lists(st.sampled_from("local function end if then else x = ( ) { } [ ] , .. 'a' 1 for in do while : . return and not <const> :: goto repeat until".split()), max_size=60))
+@given(
+    st.lists(
+        st.sampled_from(
+            "local function end if then else x = ( ) { } [ ] , .. 'a' 1 for in do while : . return and not <const> :: goto repeat until".split()
+        ),
+        max_size=60,
+    )
+)
 def test_any_tokens_give_a_tree(words: list[str]) -> None:
     parse(lex(" ".join(words)))
 
