@@ -48,6 +48,9 @@ class Closure:
     quiet: bool = False  # of a chunk that is analysed on its own
 
 
+_BY_CHARACTER = frozenset(("string.gsub", "string.gmatch", "string.find", "string.match"))
+_WHOLE_TABLE = frozenset(("table.concat", "table.unpack", "unpack", "pairs", "ipairs", "next"))
+
 Signal = str | list[Value] | None  # `break`, `continue`, the values of a return, or nothing
 
 
@@ -308,7 +311,10 @@ class Evaluate(Scan):
 
     def a_chain(self, one: tree.Chain) -> Value:
         if one.rest[0][0] not in ("and", "or"):
-            return self._chain(one)
+            value = self._chain(one)
+            if isinstance(value, str):
+                self.steps -= len(value) // 64
+            return value
         value = self.value(one.first)
         for sign, part in one.rest:
             unsure = is_unknown(value)
@@ -360,7 +366,7 @@ class Evaluate(Scan):
             if handler is None:
                 return None
             base = handler
-        if isinstance(base, str) and isinstance(key, str) and key in STRING_METHODS:
+        if isinstance(base, str) and isinstance(key, str) and (key in STRING_METHODS or key == "gmatch"):
             return Ref(f"string.{key}")
         if not isinstance(base, Ref) or not isinstance(key, str):
             return operators.tainted(base)
@@ -390,6 +396,7 @@ class Evaluate(Scan):
         if not isinstance(base, Ref):
             self._call_back(arguments, frozenset())
             return [operators.tainted(base, *arguments)]
+        self.pay(base.path, arguments)
         special = builtins.SPECIAL.get(base.path)
         if special is not None:
             results = special(self, arguments, start, end)
@@ -398,9 +405,22 @@ class Evaluate(Scan):
         if base.path in PURE:
             found = call_pure(base.path, arguments)
             if found is not None:
+                self.pay("", found)
                 self._keep(found, start, end)
                 return found
         return [self._api(base, arguments, start, end)]
+
+    def pay(self, name: str, values: list[Value]) -> None:
+        """Long strings and tables cost steps, or a few calls on them would take for ever."""
+        per = 1 if name in _BY_CHARACTER else 64
+        for value in values[:20]:
+            if isinstance(value, str):
+                self.steps -= len(value) // per
+            elif isinstance(value, LuaTable) and name in _WHOLE_TABLE:
+                self.steps -= value.length
+        self.steps -= len(values) // 8
+        if self.steps < 0:
+            raise Exhausted
 
     def _api(self, base: Ref, arguments: list[Value], start: int, end: int) -> Value:
         """A call that reaches out of the program: recorded, never made."""

@@ -381,6 +381,9 @@ class Scan:
         if not arguments:
             return UNKNOWN
         first = arguments[0]
+        if name == "setmetatable" and len(arguments) > 1 and isinstance(arguments[1], LuaTable):
+            # Fields that a function makes up are for evaluation.
+            self.found.indexed += isinstance(arguments[1].get("__index"), FunctionValue)
         if name in ("pcall", "xpcall", "coroutine.wrap", "task.spawn", "spawn"):
             given = arguments[2:] if name == "xpcall" else arguments[1:]
             return self.call(first, given, start, end) if isinstance(first, Ref) else operators.tainted(*arguments)
