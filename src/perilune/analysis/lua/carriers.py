@@ -45,6 +45,17 @@ class Piece:
     sure: bool = False  # the place says that it is Lua
 
 
+_HINTS = (b"_by_lua", b"EVAL ", b"eval ", b"LOAD ", b" -e")
+
+
+def has_places(data: bytes) -> bool:
+    """Whether a text names a place that holds Lua: a block of a configuration, an argument. Cheap where it does not."""
+    if b"\0" in data[:8000] or not any(hint in data for hint in _HINTS):
+        return False
+    text = data.decode("latin-1")
+    return any(True for _ in _places(text))
+
+
 def pieces(data: bytes, cut: list[str]) -> list[Piece]:
     """Everything inside that may be Lua, in the order of its place."""
     found: list[Piece] = []
@@ -66,7 +77,10 @@ def _all(data: bytes, cut: list[str]) -> Iterator[Piece]:
     if b"\0" in data[:8000]:
         yield from _binary(data)
         return
-    text = data.decode("latin-1")
+    yield from _places(data.decode("latin-1"))
+
+
+def _places(text: str) -> Iterator[Piece]:
     yield from _blocks(text)
     for kind, pattern in (("redis-eval", _EVAL), ("argument", _ARGUMENT)):
         for match in pattern.finditer(text[:2_000_000]):

@@ -30,6 +30,8 @@ def _one(work: Work, one: Waiting) -> None:
         bytecode.explain(work, one, identity)
     elif (header := luau.recognised(one.data)) is not None:
         bytecode.explain_luau(work, one, header)
+    elif not one.sure and carriers.has_places(one.data) and not sources.parses(one):
+        _carrier(work, one)
     elif sources.is_source(one):
         sources.explain(work, one)
     else:

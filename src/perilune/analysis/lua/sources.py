@@ -34,6 +34,12 @@ def is_source(one: Waiting) -> bool:
     return not parsed.faults and len(parsed.body.statements) > 0 and len(one.data) <= len(text)
 
 
+def parses(one: Waiting) -> bool:
+    """Whether all of it is Lua, without a fault."""
+    parsed = read(one.data[:MOST_SOURCE].decode("latin-1"))[1]
+    return not parsed.faults and parsed.whole
+
+
 def explain(work: Work, one: Waiting) -> None:
     code = one.data[:MOST_SOURCE].decode("latin-1")
     if len(one.data) > MOST_SOURCE:
