@@ -9,30 +9,23 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from operator import attrgetter
-from typing import Any, Literal, cast
+from typing import cast
 
 import msgspec
 import orjson
 import pyarrow as pa
 
-from perilune.model.tables import COLUMNS, TABLES
 from perilune.ports import Columns
-from perilune.readers import defender
-from perilune.readers.fields import is_array, narrow
-from perilune.readers.mappings import FieldPath, Joined, Map, Mappings
+from perilune.readers.mappings import Mappings
+from perilune.readers.shapes import Shape, learn
 from perilune.readers.text import Lines
-from perilune.readers.values import dump
-from perilune.readers.windows import SCRIPT_BLOCK, Kinds, is_object
 
 _MOST_KINDS = 64
 _LOOK = 64  # lines of a kind that are looked at to learn its shape
 _PATIENCE = 4  # times that a kind may turn out to be different before it is left to the other way
 _FEW = 16  # lines for which a decoder is not worth its making
-_MOST_NAMES = 400
 _ARRAY = "(array)"
 
 # What tells lines of different kinds apart at a glance; a wrong guess is refused by the decoder.
@@ -50,28 +43,11 @@ class Rest:
     numbers: Sequence[int]
 
 
-_Finish = Callable[[Sequence[Any]], tuple[str, pa.Table] | None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """Reads the lines of one kind, or refuses them with a `msgspec.MsgspecError`."""
-
-    decoder: msgspec.json.Decoder[Any]
-    array: msgspec.json.Decoder[list[Any]]
-    finish: _Finish
-    names: tuple[str, ...] = ()
-
-    @staticmethod
-    def of(row: Any, finish: _Finish, names: tuple[str, ...] = ()) -> _Shape:
-        return _Shape(msgspec.json.Decoder(row), msgspec.json.Decoder(list[row]), finish, names)
-
-
 @dataclass(slots=True)
 class _Kind:
     """What is known of the lines that look alike."""
 
-    shape: _Shape | None = None
+    shape: Shape | None = None
     patience: int = _PATIENCE
 
 
@@ -119,7 +95,7 @@ class Columnar:
             if not rows or known.patience <= 0:
                 return cast("list[object]", rows)
             known.patience -= 1
-            known.shape = _learn_rows(rows, self._mappings, known.shape.names if known.shape else ())
+            known.shape = learn(rows, self._mappings, known.shape.names if known.shape else ())
             found = _decode_array(known.shape, data) if known.shape else None
             if found is None:
                 return cast("list[object]", rows)
@@ -168,7 +144,7 @@ def _glance(line: bytes) -> object:
     return found.groups() if found else None
 
 
-def _decode(shape: _Shape, data: bytes, count: int) -> tuple[str, pa.Table] | None:
+def _decode(shape: Shape, data: bytes, count: int) -> tuple[str, pa.Table] | None:
     try:
         rows = shape.decoder.decode_lines(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -176,228 +152,17 @@ def _decode(shape: _Shape, data: bytes, count: int) -> tuple[str, pa.Table] | No
     return shape.finish(rows) if len(rows) == count else None
 
 
-def _decode_array(shape: _Shape, data: bytes) -> tuple[str, pa.Table] | None:
+def _decode_array(shape: Shape, data: bytes) -> tuple[str, pa.Table] | None:
     try:
         return shape.finish(shape.array.decode(data))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
 
 
-def _learn(lines: Sequence[bytes], mappings: Mappings, known: Sequence[str] = ()) -> _Shape | None:
+def _learn(lines: Sequence[bytes], mappings: Mappings, known: Sequence[str] = ()) -> Shape | None:
     """A shape from lines and the names known before, if all are of one shape that can be read this way."""
     try:
         rows = [orjson.loads(line) for line in lines]
     except orjson.JSONDecodeError:
         return None
-    return _learn_rows(rows, mappings, known)
-
-
-def _learn_rows(rows: Sequence[Any], mappings: Mappings, known: Sequence[str]) -> _Shape | None:
-    if not all(type(row) is dict for row in rows):
-        return None
-    if all("Event" in row for row in rows):
-        return _event_shape([row["Event"] for row in rows], mappings, known)
-    return _row_shape(rows)
-
-
-# --- making a decoder
-
-
-def _struct(fields: Mapping[str, Any], *, strict: bool = False) -> type[msgspec.Struct]:
-    """A type with these fields, whatever their names are."""
-    plain = {f"f{number}": name for number, name in enumerate(fields)}
-    spec: list[Any] = [
-        (short, kind) if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else (short, *kind)
-        for short, kind in zip(plain, fields.values(), strict=True)
-    ]
-    return msgspec.defstruct("Shape", spec, rename=plain, forbid_unknown_fields=strict, gc=False, kw_only=True)
-
-
-def _columns(rows: Sequence[Any], names: Sequence[str]) -> dict[str, Sequence[object]]:
-    """The fields of such objects, by name."""
-    return dict(zip(names, zip(*map(msgspec.structs.astuple, rows), strict=True), strict=True))
-
-
-def _arrays(columns: Mapping[str, Sequence[object]]) -> dict[str, Any] | None:
-    found = {name: narrow(values) for name, values in columns.items()}
-    return cast("dict[str, Any]", found) if all(map(is_array, found.values())) else None
-
-
-# --- Windows events
-
-_VALUE = str | int | bool | None
-
-
-def _event_shape(events: Sequence[object], mappings: Mappings, known: Sequence[str]) -> _Shape | None:
-    names: dict[str, None] = dict.fromkeys(known)
-    kinds: set[tuple[str | None, int | None]] = set()
-    for event in events:
-        if not is_object(event) or not is_object(event.get("System")) or not _is_plain(event.get("EventData")):
-            return None
-        names |= dict.fromkeys(cast("dict[str, object]", event["EventData"]))
-        kinds.add(_provider_and_id(cast("dict[str, object]", event["System"])))
-    provider, event_id = kinds.pop()
-    if kinds or provider is None or event_id is None or len(names) > _MOST_NAMES:
-        return None
-    kind = Kinds().name({"Provider": {"#attributes": {"Name": provider}}, "EventID": event_id})
-    one = mappings.find(kind)
-    if one is None or kind == SCRIPT_BLOCK or one.as_is or (one.extra and not one.extra.drop):
-        return None
-    return _shape_of_events(kind, one, tuple(names), provider, event_id)
-
-
-def _is_plain(data: object) -> bool:
-    """Whether it is an EventData without anything nested or unnamed."""
-    return (
-        is_object(data)
-        and bool(data)
-        and "Data" not in data
-        and all(value is None or type(value) in (str, int, bool) for value in data.values())
-    )
-
-
-def _provider_and_id(system: Mapping[str, object]) -> tuple[str | None, int | None]:
-    provider, event_id = system.get("Provider"), system.get("EventID")
-    attributes = provider.get("#attributes") if is_object(provider) else None
-    name = attributes.get("Name") if is_object(attributes) else None
-    return (name if isinstance(name, str) else None), (event_id if type(event_id) is int else None)
-
-
-def _shape_of_events(kind: str, one: Map, names: tuple[str, ...], provider: str, event_id: int) -> _Shape | None:
-    wanted = [path[1:] for path in _paths(one) if path[0] == "System"]
-    tree = _tree([*wanted, ("Provider", "#attributes", "Name"), ("EventID",)])
-    fixed = {("Provider", "#attributes", "Name"): Literal[provider], ("EventID",): Literal[event_id]}
-    data = _struct(dict.fromkeys(names, (_VALUE, None)), strict=True)
-    event = _struct({"System": _nested(tree, fixed, ()), "EventData": data})
-
-    def finish(rows: Sequence[Any]) -> tuple[str, pa.Table] | None:
-        events = [row.f0 for row in rows]
-        fields = _arrays(_columns([event.f1 for event in events], names))
-        system = _system([event.f0 for event in events], tree)
-        if fields is None or system is None:
-            return None
-        return kind, pa.table({"System": system, "EventData": _to_struct(fields)})
-
-    return _Shape.of(_struct({"Event": event}), finish, names)
-
-
-def _paths(one: Map) -> Iterator[FieldPath]:
-    for column in one.columns:
-        for source in column.sources:
-            yield from source.paths if isinstance(source, Joined) else (source,)
-    yield from one.extra.add.values() if one.extra else ()
-
-
-_Tree = dict[str, "_Tree"]
-
-
-def _tree(paths: Sequence[FieldPath]) -> _Tree:
-    found: _Tree = {}
-    for path in paths:
-        at = found
-        for name in path:
-            at = at.setdefault(name, {})
-    return found
-
-
-def _nested(tree: _Tree, fixed: Mapping[FieldPath, Any], above: FieldPath) -> type[msgspec.Struct]:
-    fields: dict[str, Any] = {}
-    for name, below in tree.items():
-        path = (*above, name)
-        if path in fixed:
-            fields[name] = (fixed[path],)
-        else:
-            fields[name] = _nested(below, fixed, path) if below else (_VALUE, None)
-    return _struct(fields)
-
-
-def _system(objects: Sequence[Any], tree: _Tree) -> Any:
-    """A struct column of the wanted fields, or None when one of them is not plain."""
-    found: dict[str, Any] = {}
-    for name, values in _columns(objects, tuple(tree)).items():
-        column = _system(values, tree[name]) if tree[name] else narrow(values)
-        if column is None or isinstance(column, list):
-            return None
-        found[name] = column
-    return _to_struct(found)
-
-
-def _to_struct(columns: Mapping[str, Any]) -> Any:
-    return pa.StructArray.from_arrays(list(columns.values()), list(columns))
-
-
-# --- Defender rows
-
-
-_AROUND = frozenset("time tenantId operationName category properties Tenant".split())
-
-
-def _row_shape(rows: Sequence[dict[str, Any]]) -> _Shape | None:
-    """Rows bare, or one by one in the envelope of the streaming API."""
-    first = rows[0]
-    category, inner = first.get("category"), first.get("properties")
-    if is_object(inner) and isinstance(category, str) and first.keys() <= _AROUND:
-        table = defender.find_table(inner, category.removeprefix(defender.CATEGORY), None)
-        row = _row(inner)
-        if row is None or table is None or not _fits(tuple(inner), table):
-            return None
-        around: dict[str, Any] = dict.fromkeys(first, (object, None)) | {
-            "category": (Literal[category],),
-            "properties": row,
-        }
-        return _enveloped(_struct(around, strict=True), list(around), tuple(inner), table)
-    if not defender.is_row(first) or defender.is_envelope(first) or (row := _row(first)) is None:
-        return None
-    return _Shape.of(row, partial(_finish_rows, names=tuple(first), table=None))
-
-
-def _enveloped(outer: type[msgspec.Struct], around: list[str], names: tuple[str, ...], table: str) -> _Shape:
-    row_in = attrgetter(f"f{around.index('properties')}")
-    return _Shape.of(outer, lambda rows: _finish_rows([row_in(one) for one in rows], names, table))
-
-
-def _row(row: Mapping[str, object]) -> type[msgspec.Struct] | None:
-    """A type for rows of just these names, when all of them are a column's, or stand beside the columns."""
-    known = all((name in COLUMNS and name[0] != "X") or name in defender.BESIDE for name in row)
-    return _struct(dict.fromkeys(row, (object,)), strict=True) if known and len(row) > 1 else None
-
-
-def _fits(names: Sequence[str], table: str) -> bool:
-    return table in TABLES and all(name in TABLES[table].columns or name in defender.BESIDE for name in names)
-
-
-def _finish_rows(rows: Sequence[Any], names: Sequence[str], table: str | None) -> tuple[str, pa.Table] | None:
-    columns = _columns(rows, names)
-    table = table or table_of(names, columns)
-    if table is None or any(_has_objects(columns[name]) for name in TELLING if name in columns):
-        return None
-    if "AdditionalFields" in columns and _has_objects(columns["AdditionalFields"]):
-        columns["AdditionalFields"] = [_as_text(value) for value in columns["AdditionalFields"]]
-    arrays = _arrays(columns)
-    return None if arrays is None else (f"defender:{table}", pa.table(arrays))
-
-
-def _has_objects(values: Sequence[object]) -> bool:
-    return not {dict, list}.isdisjoint(map(type, values))
-
-
-def _as_text(value: object) -> object:
-    return dump(value) if type(value) in (dict, list) and value else value
-
-
-TELLING = ("ActionType", "Type", "$table", "TableName")
-_MOST_ACTIONS = 300
-
-
-def table_of(names: Sequence[str], columns: Mapping[str, Sequence[object]]) -> str | None:
-    """The table of every row, if it is the same one and has all columns."""
-    try:
-        actions = set(columns.get("ActionType", (None,)))
-        named = {value for name in TELLING[1:] for value in columns.get(name, ())} or {None}
-    except TypeError:
-        return None
-    if len(actions) * len(named) > _MOST_ACTIONS:
-        return None
-    found = {defender.find_table(names, name, action) for name in named for action in actions}
-    table = found.pop()
-    return table if not found and table is not None and _fits(names, table) else None
+    return learn(rows, mappings, known)

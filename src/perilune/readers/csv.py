@@ -15,10 +15,10 @@ import pyarrow.csv
 from perilune.model.sources import Problem
 from perilune.ports import MIB, Columns, Limits, Lost, Read
 from perilune.readers import defender
-from perilune.readers.columnar import TELLING, table_of
 from perilune.readers.gather import Gathered
 from perilune.readers.mappings import Mappings
 from perilune.readers.products import Products
+from perilune.readers.shapes import TELLING, table_of
 from perilune.readers.streams import Headed, read_head
 
 _DELIMITERS = (",", "\t", ";")
