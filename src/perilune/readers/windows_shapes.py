@@ -135,7 +135,7 @@ def _nxlog(record: Raw) -> Raw | None:
     data = {
         name: value
         for name, value in record.items()
-        if name not in _NXLOG_OWN and not (name == "EventType" and value in _EVENT_TYPES)
+        if name not in _NXLOG_OWN and not (name == "EventType" and str(value) in _EVENT_TYPES)
     }
     if record["SourceName"] == "PowerShell" and isinstance(record.get("Message"), str):
         data.setdefault("Data", record["Message"])
