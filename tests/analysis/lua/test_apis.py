@@ -28,7 +28,9 @@ def test_definition(one: object) -> None:
         assert set(need) <= packaged().definitions.keys()
     if one.family != "context" and one.weight >= 0.5:
         assert one.techniques
-    shown = sentence(Capability(one.id, one.title, one.family, one.techniques, one.weight, "", (Sign(0, 0, 1, 'f("x")', "plain"),)))
+    shown = sentence(
+        Capability(one.id, one.title, one.family, one.techniques, one.weight, "", (Sign(0, 0, 1, 'f("x")', "plain"),))
+    )
     assert "{" not in shown
 
 

@@ -45,5 +45,8 @@ def test_it_is_a_fact_and_no_verdict(name: str) -> None:
 
 
 def test_written_code_is_not_called_obfuscated() -> None:
-    text = "-- Adds numbers.\nlocal function add(first, second)\n  return first + second\nend\n" + "print(add(1, 2)) -- three\n" * 40
+    text = (
+        "-- Adds numbers.\nlocal function add(first, second)\n  return first + second\nend\n"
+        + "print(add(1, 2)) -- three\n" * 40
+    )
     assert lua.analyze(text.encode()).obfuscations == ()
