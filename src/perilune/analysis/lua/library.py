@@ -12,41 +12,22 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from perilune.analysis.lua import patterns
-from perilune.analysis.lua.lexer import number_value, utf8
-from perilune.analysis.lua.values import UNKNOWN, LuaTable, Ref, Value, number_text
+from perilune.analysis.lua.lexer import utf8
+from perilune.analysis.lua.numeric import (
+    Pure,
+    Results,
+    bits_of,
+    bnot_of,
+    integer_of,
+    math_of,
+    number_of,
+    shift_of,
+    signed_of,
+    text_of,
+)
+from perilune.analysis.lua.values import UNKNOWN, LuaTable, Ref, Value
 
 MOST = 2_000_000
-Results = list[Value] | None
-Pure = Callable[[Sequence[Any]], Results]
-
-
-def text_of(value: Value) -> str | None:
-    """A string, or a number as Lua turns it into one."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return number_text(value)
-
-
-def integer_of(value: Value) -> int | None:
-    number = number_of(value)
-    if isinstance(number, int):
-        return number
-    return int(number) if number is not None and number.is_integer() else None
-
-
-def number_of(value: Value) -> int | float | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, int | float):
-        return value
-    if isinstance(value, str) and len(value) < 64:
-        stripped = value.strip()
-        negative = stripped.startswith("-")
-        found = number_value(stripped[negative:]) if stripped[negative:] else None
-        return -found if negative and found is not None else found
-    return None
 
 
 def _char(a: Sequence[Any]) -> Results:
@@ -304,68 +285,6 @@ def _type(a: Sequence[Any]) -> Results:
     return ["nil"] if value is None else None
 
 
-def _bits(function: Callable[[int, int], int], width: int, start: int | None = None) -> Pure:
-    mask = (1 << width) - 1
-
-    def pure(a: Sequence[Any]) -> Results:
-        numbers = [integer_of(one) for one in a]
-        if not numbers or any(one is None for one in numbers):
-            return None
-        value = numbers[0] & mask  # type: ignore[operator]
-        for one in numbers[1:]:
-            value = function(value, one & mask) & mask  # type: ignore[operator]
-        return [value]
-
-    return pure
-
-
-def _shift(sign: int, *, arithmetic: bool = False, signed: bool = False) -> Pure:
-    def pure(a: Sequence[Any]) -> Results:
-        value, by = integer_of(a[0]), integer_of(a[1])
-        if value is None or by is None:
-            return None
-        by = (by & 31 if signed else by) * sign
-        value &= 0xFFFFFFFF
-        if arithmetic and value >> 31:
-            value -= 1 << 32
-        if abs(by) > 31:
-            return [0]
-        return [(value << by if by >= 0 else value >> -by) & 0xFFFFFFFF]
-
-    return pure
-
-
-def _bnot(a: Sequence[Any]) -> Results:
-    value = integer_of(a[0])
-    return None if value is None else [~value & 0xFFFFFFFF]
-
-
-def _signed(pure: Pure) -> Pure:
-    """LuaJIT's `bit` gives signed numbers."""
-
-    def wrapped(a: Sequence[Any]) -> Results:
-        found = pure(a)
-        if not found or not isinstance(found[0], int):
-            return found
-        return [found[0] - (1 << 32) if found[0] >> 31 else found[0]]
-
-    return wrapped
-
-
-def _math(function: Callable[..., Any]) -> Pure:
-    def pure(a: Sequence[Any]) -> Results:
-        numbers = [number_of(one) for one in a]
-        if not numbers or any(one is None for one in numbers):
-            return None
-        try:
-            value = function(*numbers)
-        except (ValueError, OverflowError, ZeroDivisionError, TypeError):
-            return None
-        return [value]
-
-    return pure
-
-
 def _select(a: Sequence[Any]) -> Results:
     if a[0] == "#":
         return [len(a) - 1]
@@ -393,16 +312,16 @@ def _all() -> dict[str, Pure]:
     found: dict[str, Pure] = {f"string.{name}": pure for name, pure in _strings().items()}
     found |= {
         "table.concat": _concat, "table.unpack": _unpack, "unpack": _unpack, "tonumber": _tonumber, "tostring": _tostring,
-        "type": _type, "select": _select, "utf8.char": _utf8_char, "math.floor": _math(math.floor), "math.ceil": _math(math.ceil),
-        "math.abs": _math(abs), "math.fmod": _math(math.fmod), "math.max": _math(max), "math.min": _math(min),
-        "math.pow": _math(math.pow), "math.sqrt": _math(math.sqrt), "math.ldexp": _math(lambda m, e: math.ldexp(m, int(e))),
+        "type": _type, "select": _select, "utf8.char": _utf8_char, "math.floor": math_of(math.floor), "math.ceil": math_of(math.ceil),
+        "math.abs": math_of(abs), "math.fmod": math_of(math.fmod), "math.max": math_of(max), "math.min": math_of(min),
+        "math.pow": math_of(math.pow), "math.sqrt": math_of(math.sqrt), "math.ldexp": math_of(lambda m, e: math.ldexp(m, int(e))),
     }  # fmt: skip
-    xor, conj, disj = (_bits(f, 32) for f in (int.__xor__, int.__and__, int.__or__))
-    for library, wrap in (("bit32", lambda pure: pure), ("bit", _signed)):
+    xor, conj, disj = (bits_of(f, 32) for f in (int.__xor__, int.__and__, int.__or__))
+    for library, wrap in (("bit32", lambda pure: pure), ("bit", signed_of)):
         found |= {
-            f"{library}.bxor": wrap(xor), f"{library}.band": wrap(conj), f"{library}.bor": wrap(disj), f"{library}.bnot": wrap(_bnot),
-            f"{library}.lshift": wrap(_shift(1)), f"{library}.rshift": wrap(_shift(-1)),
-            f"{library}.arshift": wrap(_shift(-1, arithmetic=True)), f"{library}.tobit": wrap(conj),
+            f"{library}.bxor": wrap(xor), f"{library}.band": wrap(conj), f"{library}.bor": wrap(disj), f"{library}.bnot": wrap(bnot_of),
+            f"{library}.lshift": wrap(shift_of(1)), f"{library}.rshift": wrap(shift_of(-1)),
+            f"{library}.arshift": wrap(shift_of(-1, arithmetic=True)), f"{library}.tobit": wrap(conj),
         }  # fmt: skip
     return found
 

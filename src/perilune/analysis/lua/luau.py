@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from perilune.analysis.lua import tree
+from perilune.analysis.lua.cursor import Cursor
 
 if TYPE_CHECKING:
     from perilune.analysis.lua.parse import Parser as _Parser
@@ -16,14 +17,8 @@ _CLOSE = frozenset((")", "}", "]", ">"))
 _JOIN = frozenset(("|", "&", "->", ".", "?", "...", ":", "!"))
 
 
-class Types:
+class Types(Cursor):
     """The part of the parser that reads over type annotations."""
-
-    types: list[str]
-    starts: list[int]
-    ends: list[int]
-    text: str
-    at: int
 
     def annotation(self) -> None:
         """`: T` after a name or parameters; nothing where there is none."""
@@ -121,17 +116,3 @@ class Types:
         if self.take("="):
             return tree.Assignment(names, self.expressions(), start)
         return tree.Label("", start)
-
-    def choice(self: _Parser, start: int) -> tree.Expr:  # type: ignore[misc]
-        """`if a then b elseif c then d else e` as an expression."""
-        clauses = []
-        self.down(4)
-        while self.types[self.at] in ("if", "elseif"):
-            self.at += 1
-            condition = self.expression()
-            self.need("then")
-            clauses.append((condition, self.expression()))
-        self.need("else")
-        otherwise = self.expression()
-        self.depth -= 4
-        return tree.Choice(clauses, otherwise, start, self.ends[self.at - 1])

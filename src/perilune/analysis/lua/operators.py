@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from perilune.analysis.lua.library import MOST, integer_of, number_of, text_of
+from perilune.analysis.lua.library import MOST
+from perilune.analysis.lua.numeric import integer_of, number_of, text_of
 from perilune.analysis.lua.values import UNKNOWN, LuaTable, Tainted, Value, is_constant, is_unknown, tags_of
 
 

@@ -7,13 +7,14 @@ where it is written, loops once, both sides of a branch. What needs more than th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from perilune.analysis.lua import operators, tree
-from perilune.analysis.lua.apis import Apis, Mark
+from perilune.analysis.lua.apis import Apis
 from perilune.analysis.lua.library import PURE, STRING_METHODS, call_pure
-from perilune.analysis.lua.names import GLOBALS, OPENS, PASS_THROUGH, of_index, of_loadlib, of_require
+from perilune.analysis.lua.names import GLOBALS, PASS_THROUGH, of_index, of_require
+from perilune.analysis.lua.recording import Recording, Scanned
 from perilune.analysis.lua.values import (
     UNKNOWN,
     FunctionValue,
@@ -22,27 +23,11 @@ from perilune.analysis.lua.values import (
     Tainted,
     Value,
     is_unknown,
-    shown,
     tags_of,
 )
-from perilune.model.lua import Call, Literal
+from perilune.model.lua import Literal
 
-MOST_CALLS = 5_000
 MOST_TABLE = 20_000
-
-
-@dataclass(slots=True)
-class Scanned:
-    """What a walk found. `chunks`: constant text that is run as code. `open_calls`: known APIs with unknown arguments."""
-
-    calls: list[Call] = field(default_factory=list)
-    literals: list[Literal] = field(default_factory=list)
-    marks: list[Mark] = field(default_factory=list)
-    chunks: list[Literal] = field(default_factory=list)
-    open_calls: int = 0
-    open_code: int = 0  # of these, those that run code
-    hidden: int = 0
-    indexed: int = 0  # computed keys on the table of globals that stayed unknown
 
 
 @dataclass(slots=True)
@@ -51,18 +36,14 @@ class _Scope:
     level: int  # of loops, branches and functions; what is assigned at a deeper one is not certain
 
 
-class Scan:
+class Scan(Recording):
     def __init__(self, text: str, layer: int, apis: Apis) -> None:
-        self.text = text
-        self.layer = layer
-        self.apis = apis
-        self.found = Scanned()
+        super().__init__(text, layer, apis)
         self.globals: dict[str, Value] = {}
         self.scopes: list[_Scope] = []
         self.level = 0
         self.returned: list[list[Value]] = []
         self.results: dict[int, Value] = {}
-        self.function = ""
 
     def run(self, body: tree.Block) -> Scanned:
         self.returned.append([])
@@ -255,11 +236,6 @@ class Scan:
             value = operators.binary(sign, value, self.value(part))
         return value
 
-    def _folded(self, value: Value, start: int, end: int) -> Value:
-        if isinstance(value, str) and len(value) > 2:
-            self.found.literals.append(Literal(value, self.layer, start, end, "folded"))
-        return value
-
     def _logic(self, one: tree.Chain) -> Value:
         value = self.value(one.first)
         for sign, part in one.rest:
@@ -361,15 +337,6 @@ class Scan:
             self.record(base, arguments, start, end)
         return self.result(base, arguments)
 
-    def result(self, base: Ref, arguments: list[Value]) -> Ref:
-        """What a call gives that reaches out of the program: named after it, with what its data comes from."""
-        if base.path.startswith(OPENS):
-            return Ref(base.path[len(OPENS) :])
-        if base.path == "package.loadlib":
-            return Ref(of_loadlib(arguments))
-        tags = base.tags.union(self.apis.gives(base.name), *(tags_of(one) for one in arguments))
-        return Ref(f"{base.path}()", base.hidden, tags)
-
     def _own(self, base: FunctionValue, arguments: list[Value]) -> Value:
         result = self.results.get(id(base.node), UNKNOWN)
         if isinstance(result, Ref | FunctionValue | LuaTable):
@@ -395,40 +362,6 @@ class Scan:
                 else UNKNOWN
             )
         return first
-
-    def record(self, base: Ref, arguments: list[Value], start: int, end: int) -> None:
-        """Keeps a call of a known API, what goes into it and what follows from that."""
-        name = base.name
-        if len(self.found.calls) >= MOST_CALLS:
-            return
-        texts = tuple(shown(one) for one in arguments[:8])
-        via = "folded" if base.hidden else self.via(name, start)
-        call = Call(name, self.layer, start, end, texts, via, self.function)
-        if call not in self.found.calls[-8:]:
-            self.found.calls.append(call)
-        if base.hidden:
-            self.mark("hidden-call", start, end)
-            self.found.hidden += 1
-        takes = self.apis.takes(name)
-        if takes:
-            self._flows(takes, arguments, start, end)
-        if "code" in takes and arguments and isinstance(arguments[0], str) and name not in ("dofile", "loadfile"):
-            self.found.chunks.append(Literal(arguments[0], self.layer, start, end, name))
-        if takes and any(is_unknown(one) or isinstance(one, Ref) for one in arguments[:1]):
-            self.found.open_calls += 1
-            self.found.open_code += "code" in takes
-
-    def via(self, name: str, start: int) -> str:
-        return "plain" if self.text.startswith(name.partition(".")[0], start) else "alias"
-
-    def _flows(self, takes: frozenset[str], arguments: list[Value], start: int, end: int) -> None:
-        tags = frozenset().union(*(tags_of(one) for one in arguments))
-        for tag in tags:
-            for target in takes:
-                self.mark(f"{tag}-data-to-{target}", start, end)
-
-    def mark(self, name: str, start: int, end: int) -> None:
-        self.found.marks.append(Mark(name, self.layer, start, end, self.text[start : min(end, start + 160)]))
 
 
 _STATEMENTS: dict[type, Callable[[Scan, Any], None]] = {

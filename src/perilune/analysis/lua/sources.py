@@ -10,7 +10,8 @@ from perilune.analysis.lua.apis import Mark
 from perilune.analysis.lua.evaluate import MOST_STEPS, Evaluate
 from perilune.analysis.lua.lexer import Tokens, lex
 from perilune.analysis.lua.parse import Parsed, parse
-from perilune.analysis.lua.scan import Scan, Scanned
+from perilune.analysis.lua.recording import Scanned
+from perilune.analysis.lua.scan import Scan
 from perilune.analysis.lua.work import MOST_SOURCE, Spans, Waiting, Work
 from perilune.model.analysis import LayerState
 from perilune.model.lua import Call, Form, Identity, Literal, Unit

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from perilune.analysis.lua.bytecode import luajit, verify
+from perilune.analysis.lua.bytecode.headers import read_header
 from perilune.analysis.lua.bytecode.listing import instructions
-from perilune.analysis.lua.bytecode.puc import Raw, Reader, read_header
+from perilune.analysis.lua.bytecode.puc import Raw, Reader
 from perilune.analysis.lua.bytecode.stream import BytecodeError, Stream
 from perilune.model.lua import Chunk, Header, Prototype
 

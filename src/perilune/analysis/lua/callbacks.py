@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from perilune.analysis.lua import patterns
-from perilune.analysis.lua.library import gsub, integer_of, number_of, text_of
+from perilune.analysis.lua import patterns, tree
+from perilune.analysis.lua.library import gsub
+from perilune.analysis.lua.machine import Closure, Env, LuaError
+from perilune.analysis.lua.numeric import integer_of, number_of, text_of
 from perilune.analysis.lua.values import UNKNOWN, LuaTable, Ref, Value, is_unknown
 
 if TYPE_CHECKING:
-    from perilune.analysis.lua.evaluate import Evaluate
+    from perilune.analysis.lua.compute import Compute as Evaluate
 
 __all__ = ["SPECIAL", "iterate", "number_of"]
 
@@ -25,8 +27,6 @@ def iterate(machine: Evaluate, values: list[Value]) -> Iterator[list[Value]] | N
         return iter(first.rows)
     if isinstance(first, Ref) and first.path == "next" and isinstance(second, LuaTable) and not second.open:
         return iter([[_key(k), v] for k, v in list(second.items.items())])
-    from perilune.analysis.lua.evaluate import Closure
-
     return _called(machine, first, second, third) if isinstance(first, Closure) else None
 
 
@@ -125,8 +125,6 @@ def _remove(machine: Evaluate, a: list[Value], start: int, end: int) -> Results:
 
 
 def _pcall(machine: Evaluate, a: list[Value], start: int, end: int) -> Results:
-    from perilune.analysis.lua.evaluate import LuaError
-
     if not a:
         return [False]
     try:
@@ -140,8 +138,6 @@ def _xpcall(machine: Evaluate, a: list[Value], start: int, end: int) -> Results:
 
 
 def _error(machine: Evaluate, a: list[Value], start: int, end: int) -> Results:
-    from perilune.analysis.lua.evaluate import LuaError
-
     raise LuaError
 
 
@@ -155,7 +151,6 @@ def _loads(name: str) -> Special:
 
 def _load(machine: Evaluate, name: str, a: list[Value], start: int, end: int) -> Results:
     """Constant code is kept as a chunk; its functions are evaluated for their values, its calls told elsewhere."""
-    from perilune.analysis.lua.evaluate import Closure, Env
     from perilune.analysis.lua.sources import read
 
     code = a[0] if a else None
@@ -166,12 +161,10 @@ def _load(machine: Evaluate, name: str, a: list[Value], start: int, end: int) ->
         machine.record(Ref(name), a, start, end)
     if code.startswith("\x1b") or len(code) > 400_000:
         return [UNKNOWN]
-    from perilune.analysis.lua.tree import Function
-
     _, parsed = read(code)
     if parsed.faults:
         return [None, "syntax error"]
-    return [Closure(Function([], True, parsed.body, 0, 0), Env({}), True)]
+    return [Closure(tree.Function([], True, parsed.body, 0, 0), Env({}), True)]
 
 
 def _setmetatable(machine: Evaluate, a: list[Value], start: int, end: int) -> Results:
@@ -217,8 +210,6 @@ def _wrap(machine: Evaluate, a: list[Value], start: int, end: int) -> Results:
 
 
 def _type(machine: Evaluate, a: list[Value], start: int, end: int) -> Results:
-    from perilune.analysis.lua.evaluate import Closure
-
     return ["function"] if a and isinstance(a[0], Closure) else None
 
 
