@@ -17,7 +17,8 @@ from perilune.model.analysis import LayerState
 from perilune.model.lua import Call, Form, Identity, Literal, Unit
 
 LEAST_CHUNK = 8  # characters of constant text given to load that are worth a layer
-FEW_STEPS = 30_000  # where nothing lies in the text that could be decoded
+SOME_STEPS = 150_000  # where no code is hidden, but an argument may be
+FEW_STEPS = 20_000  # where nothing lies in the text that could be decoded
 
 
 def is_source(one: Waiting) -> bool:
@@ -139,7 +140,9 @@ def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned
     wanted = found.open_code or found.hidden or found.indexed or (found.open_calls and _COMPUTES.search(code))
     if not wanted or work.steps <= 0:
         return
-    most = MOST_STEPS if _carries_data(code, found) else FEW_STEPS
+    most = FEW_STEPS
+    if _carries_data(code, found):
+        most = MOST_STEPS if found.open_code or found.hidden else SOME_STEPS
     machine = Evaluate(code, layer, work.apis, min(work.steps, most))
     given = machine.steps
     machine.start(parsed.body)
