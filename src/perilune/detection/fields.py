@@ -159,11 +159,26 @@ _DNS = _ACTOR | {
 _SCRIPT = _ACTOR | {
     "ScriptBlockText": "XScriptText",
     "ScriptBlockId": "XScriptId",
+    "ScriptLanguage": "XScriptLanguage",
     "Path": "FolderPath",
     "MessageNumber": "XPartsSeen",
     "MessageTotal": "XPartsTotal",
     "User": "XUser",
 }
+
+# What an application or a network device wrote into its own log.
+_APPLICATION = _RECORD | {
+    "Application": "XApplication",
+    "Message": "XMessage",
+    "Level": "XLevel",
+    "Client": "XClient",
+    "Request": "XRequest",
+    "ChunkName": "XChunkName",
+    "DynamicCode": "XDynamicCode",
+}
+
+# A network device's line behind a syslog header, whose program is the kind of message (`%SYS-5-CONFIG_I`).
+_DEVICE = _RECORD | {"Message": "AdditionalFields.message", "Client": "AdditionalFields.client"}
 
 # The fields of a Security 4688 record, for rules of the service `security` that name it.
 _SECURITY_4688 = _RECORD | {
@@ -233,7 +248,9 @@ _DNS_NETWORK = _FLOW | {
 }
 
 # Their readers keep every other field of the record in AdditionalFields, under its own name.
-_OPEN = frozenset({"log", "auditd_execve", "security_4688", "http", "dns_network", "firewall", "zeek"})
+_OPEN = frozenset(
+    {"log", "application", "device", "auditd_execve", "security_4688", "http", "dns_network", "firewall", "zeek"}
+)
 
 VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "process": _PROCESS,
@@ -243,6 +260,8 @@ VOCABULARIES: Mapping[str, Mapping[str, str]] = {
     "registry": _REGISTRY,
     "dns": _DNS,
     "script": _SCRIPT,
+    "application": _APPLICATION,
+    "device": _DEVICE,
     "security_4688": _SECURITY_4688,
     "auditd_execve": _AUDITD_EXECVE,
     "http": _HTTP,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from perilune.errors import RuleError
-from perilune.model.rules import And, Compare, Expr, Field, Not, Null, Number, Or, Text
+from perilune.model.rules import And, Compare, Expr, Field, Not, Null, Number, Or, Text, Wildcard
 
 PLATFORMS = frozenset({"windows", "linux", "macos"})
 SYSMON = ("Microsoft-Windows-Sysmon", "Linux-Sysmon")
@@ -87,9 +87,11 @@ _POWERSHELL = ("Microsoft-Windows-PowerShell/Operational", "PowerShellCore/Opera
 _SCRIPTS = Source(
     "XScriptEvents", "script", (unless_null(Text(Field("XScriptLanguage", "XScriptLanguage"), ("powershell",))),)
 )
+_DEVICES = ("cisco", "juniper", "fortigate", "tacacs")
 _HTTP = Source("DeviceNetworkEvents", "http", (one_of("ActionType", "HttpConnectionInspected"),))
 _ANY_PRODUCT = frozenset(
     {"process_creation", "network_connection", "dns_query", "webserver", "proxy", "dns", "firewall"}
+    | {"script", "application", "network_device"}
 ) | frozenset(f"file_{what}" for what in ("event", "change", "rename", "delete", "access", "create"))
 
 # Where a Sysmon event has no table of its own, or a reader may leave it in the log table, XLogEvents is read
@@ -121,6 +123,12 @@ CATEGORIES: Mapping[str, tuple[Source, ...]] = {
     "proxy": (_HTTP,),
     "firewall": (Source("DeviceNetworkEvents", "firewall", (one_of("XChannel", "firewall", "traffic"),)),),
     "ps_script": (_SCRIPTS,),
+    "script": (Source("XScriptEvents", "script"),),
+    "application": (Source("XAppLogEvents", "application"),),
+    "network_device": (
+        Source("XAppLogEvents", "application", (one_of("XApplication", *_DEVICES),)),
+        Source("XLogEvents", "device", (Text(Field("XProvider", "XProvider"), ("%", Wildcard.MANY)),)),
+    ),
     "ps_module": _channel((4103,), *_POWERSHELL),
     "ps_classic_start": _channel((400,), "Windows PowerShell"),
     "ps_classic_provider_start": _channel((600,), "Windows PowerShell"),

@@ -182,7 +182,7 @@ def _rule(document: Document, filters: Sequence[_Filter]) -> Rule:
         falsepositives=_texts(data.get("falsepositives")),
         role=role,
         lowers=lowers,
-        extra={"logsource": str(logsource)},
+        extra={"logsource": str(logsource), **_guide(document)},
     )
 
 
@@ -294,12 +294,19 @@ def _role(document: Document) -> tuple[Role, int]:
     if given is None:
         return Role.DETECTION, 0
     where = document.at("perilune")
-    if not isinstance(given, Mapping) or not given.keys() <= {"role", "lowers"}:
-        raise RuleError("its `perilune` takes `role` and `lowers`", where=where)
+    if not isinstance(given, Mapping) or not given.keys() <= {"role", "lowers", "guide"}:
+        raise RuleError("its `perilune` takes `role`, `lowers` and `guide`", where=where)
     role, lowers = given.get("role", Role.DETECTION), given.get("lowers", 0)
     if role not in tuple(Role) or not isinstance(lowers, int) or not 0 <= lowers <= 100:
         raise RuleError("`role` is detection or context, `lowers` is 0 to 100", where=where)
     return Role(role), lowers
+
+
+def _guide(document: Document) -> dict[str, str]:
+    """The investigation guide that a finding is worked with: `perilune: {guide: t1059.011}`."""
+    given = document.data.get("perilune")
+    guide = given.get("guide") if isinstance(given, Mapping) else None
+    return {"guide": guide} if isinstance(guide, str) else {}
 
 
 def _level(value: object) -> Level:
