@@ -261,3 +261,78 @@ class LuaAnalysis:
     def intents(self) -> tuple[str, ...]:
         """The ids of what it can do, sorted: the same for the same program, however it is wrapped."""
         return tuple(sorted({one.id for one in self.capabilities}))
+
+
+class Outcome(StrEnum):
+    """How a controlled run ended. Nothing here means harmless."""
+
+    EXPLAINED = "explained"  # it ran to its end, or until it waited for something that will never come
+    PARTIAL = "partial"
+    STALLED = "stalled"
+    TAMPERED = "tampered"  # it found out, attacked the cage or forged the trace
+    NOT_EXECUTED = "not executed"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that the running program did, by the full name of the API as `Call` has it.
+
+    arguments  as bounded text, one character per byte; an object is `=name`
+    carries    kinds of marked data in the arguments: `network`, `request`, `file`, `environment`, `process`
+    number     the pass it was seen in;  at: milliseconds of processor time since that pass began
+    """
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    carries: tuple[str, ...] = ()
+    number: int = 1
+    at: float = 0.0
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Code that the program loaded while it ran. `depth`: 1 where the file itself loaded it."""
+
+    code: bytes
+    how: str
+    name: str = ""
+    depth: int = 1
+    number: int = 1
+    carries: tuple[str, ...] = ()
+    compiled: bool = True  # the VM took it
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One run of the program, in a fresh process. `why`: what was different this time; `end`: how it ended."""
+
+    number: int
+    runtime: str
+    why: str
+    end: str
+    steps: int = 0
+    cpu_ms: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a controlled run showed.
+
+    strings    those that the program built while it ran
+    isolation  the layers that were proved shut before it ran
+    unseen     what was not seen, and why
+    cut        what the budget left out
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    dialect: Dialect | None = None
+    events: tuple[Event, ...] = ()
+    chunks: tuple[Loaded, ...] = ()
+    strings: tuple[str, ...] = ()
+    passes: tuple[Pass, ...] = ()
+    isolation: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
+    cut: tuple[str, ...] = ()
