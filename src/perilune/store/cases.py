@@ -6,23 +6,20 @@ again by its findings, whose ids are the same in every run, so hunting the same 
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from importlib.resources import as_file, files
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
 
 from perilune.errors import StoreError
 from perilune.model.case import Case, Entry, Status
 from perilune.model.rules import Level
 from perilune.store import schema
+from perilune.store.database import Database
 from perilune.store.merge import merge
 
 
@@ -56,25 +53,15 @@ class CaseStore:
     """Opened with a URL; migrated on opening. Safe for several processes on one file."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
-        try:
-            self._engine = _engine(url)
-            with self._engine.begin() as connection:
-                _lock(connection)
-                _migrate(connection)
-        except (SQLAlchemyError, OSError) as error:
-            raise StoreError(
-                f"the case store cannot be opened: {_first_line(error)}",
-                where=_shown(url),
-                hint="set PERILUNE_STORE to a file that you may write, or use --no-store",
-            ) from error
+        self._database = Database(url)
+        self._engine = self._database.engine
 
     def close(self) -> None:
-        self._engine.dispose()
+        self._database.close()
 
     def save(self, case: Case, *, at: datetime, who: str = "perilune") -> tuple[Case, Outcome]:
         """Stores what a hunt found, under the case that already holds some of it if there is one."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             number = self._holder(connection, case)
             if number is None:
                 return self._create(connection, case, at, who), Outcome.NEW
@@ -82,7 +69,7 @@ class CaseStore:
 
     def append(self, case_id: str, kind: str, body: Mapping[str, object], *, at: datetime, who: str) -> None:
         """Adds one entry to a case's record."""
-        with self._writing() as connection:
+        with self._database.writing() as connection:
             number = _number(case_id)
             self._row(connection, number)
             self._add_entry(connection, number, kind, body, at, who)
@@ -107,19 +94,6 @@ class CaseStore:
     def count(self) -> int:
         with self._engine.connect() as connection:
             return int(connection.execute(sa.select(sa.func.count()).select_from(schema.cases)).scalar_one())
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                _lock(connection)
-                yield connection
-        except SQLAlchemyError as error:
-            raise StoreError(
-                f"the case store cannot be written: {_first_line(error)}",
-                where=_shown(self._url),
-                hint="is the disk full, or the file read-only?",
-            ) from error
 
     def _holder(self, connection: sa.Connection, case: Case) -> int | None:
         """The stored case that shares the most findings with this one, else one that hangs on the same key."""
@@ -205,61 +179,6 @@ class CaseStore:
         return row
 
 
-def _engine(url: str) -> sa.Engine:
-    parsed = sa.make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        return sa.create_engine(url)
-    if parsed.database and parsed.database != ":memory:":
-        from pathlib import Path
-
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = sa.create_engine(url, connect_args={"timeout": 30})
-    sa.event.listen(engine, "connect", _prepare_sqlite)
-    return engine
-
-
-def _lock(connection: sa.Connection) -> None:
-    """Takes SQLite's write lock at once, so that two writers wait for each other instead of failing half-way."""
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where we say, not at the first write
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
-
-
-def _migrate(connection: sa.Connection) -> None:
-    """Brings the store to the newest migration; refuses one that a newer Perilune wrote."""
-    found = _version(connection)
-    if found == schema.HEAD:
-        return
-    if found is not None and found > schema.HEAD:
-        raise StoreError(
-            f"the case store is at version {found}, this Perilune knows up to {schema.HEAD}",
-            hint="upgrade Perilune, or use another store",
-        )
-    from alembic import command  # imported late: needed once in a store's life
-    from alembic.config import Config
-
-    with as_file(files("perilune.store") / "migrations") as folder:
-        config = Config()
-        config.set_main_option("script_location", str(folder).replace("%", "%%"))
-        config.set_main_option("path_separator", "os")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _version(connection: sa.Connection) -> str | None:
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-
-
 def _plain(case: Case) -> object:
     return msgspec.to_builtins(replace(case, id="", entries=()))
 
@@ -321,12 +240,3 @@ def _number(case_id: str) -> int:
     if not digits.isdecimal() or not digits.isascii() or len(digits) > 15:
         raise StoreError(f"{case_id!r} is not a case", hint="cases look like C-12; see `perilune case list`")
     return int(digits)
-
-
-def _shown(url: str) -> str:
-    return sa.make_url(url).render_as_string(hide_password=True) if "://" in url else url
-
-
-def _first_line(error: Exception) -> str:
-    origin = getattr(error, "orig", None) or error
-    return str(origin).splitlines()[0] if str(origin) else type(origin).__name__
