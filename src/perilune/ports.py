@@ -83,6 +83,23 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
+class Halves:
+    """Windows events of one kind, of which only the head is decoded; see `readers.halves`.
+
+    heads    the decoded `System` of each
+    bodies   the JSON text of each one's `EventData`
+    texts    the JSON text of each, whole
+    """
+
+    kind: str
+    heads: Sequence[object]
+    bodies: Sequence[object]
+    texts: Sequence[str]
+    numbers: Sequence[int]
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """Rows of one table as they are: what was read and mapped before."""
 
@@ -105,7 +122,7 @@ class Lost:
     problem: Problem
 
 
-Read = Records | Columns | Rows | Count | Problem | Lost
+Read = Records | Columns | Halves | Rows | Count | Problem | Lost
 
 
 class Reader(Protocol):

@@ -13,6 +13,7 @@ from perilune import readers
 from perilune.model.sources import Reading, SourceReport
 from perilune.readers import Limits
 from perilune.readers.evtx import EvtxReader
+from perilune.readers.mappings import packaged
 from tests.readers.reading import read, read_bytes
 
 
@@ -106,5 +107,5 @@ def test_faults_have_a_budget(tmp_path: Path, sample: bytes) -> None:
 
 
 def test_recognised_by_magic() -> None:
-    assert EvtxReader().recognises(b"ElfFile\0rest")
-    assert not EvtxReader().recognises(b"ElfChnk\0rest")
+    assert EvtxReader(packaged).recognises(b"ElfFile\0rest")
+    assert not EvtxReader(packaged).recognises(b"ElfChnk\0rest")

@@ -338,3 +338,11 @@ def test_a_long_array_is_read_over_many_windows(tmp_path: Path) -> None:
     done = read_bytes(tmp_path, json.dumps({"Schema": [], "Results": rows}).encode())
     assert [row["ReportId"] for row in done.rows["DeviceProcessEvents"]] == list(range(30_000))
     assert [row["XSourceRecord"] for row in done.rows["DeviceProcessEvents"]] == list(range(1, 30_001))
+
+
+def test_field_names_that_no_decoder_can_have(tmp_path: Path) -> None:
+    system = {"Provider": {"#attributes": {"Name": "Microsoft-Windows-Sysmon"}}, "EventID": 1}
+    text = json.dumps({"Event": {"System": system, "EventData": {'a"b\x01': "x", "Image": "C:\\lua.exe"}}})
+    done = read_bytes(tmp_path, "\n".join([text] * 40).encode())
+    assert not done.problems
+    assert len(done.rows["DeviceProcessEvents"]) == 40

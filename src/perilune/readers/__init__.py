@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from perilune.errors import ReadError
 from perilune.model.sources import Problem, Reading, SourceReport
-from perilune.ports import Columns, Count, Limits, Lost, Reader, Records, Rows
+from perilune.ports import Columns, Count, Halves, Limits, Lost, Reader, Records, Rows
 from perilune.readers.derived import with_derived
 from perilune.readers.detect import HEAD, encoding_of, find_reader, packaged
 from perilune.readers.gather import UNKNOWN
@@ -197,7 +197,7 @@ def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: _Ta
     try:
         collector.pause()
         for item in reader.read(stream, limits):
-            if isinstance(item, Records | Columns):
+            if isinstance(item, Records | Columns | Halves):
                 for table in normalizer.add(item):
                     collector.resume()
                     yield table

@@ -47,7 +47,7 @@ def packaged(mappings: Mappings | None = None, own: Sequence[LogFormat] = ()) ->
     logs = [AppLogReader(one) for one in formats() if not one.last]
     anything = [AppLogReader(one) for one in formats() if one.last]
     return (
-        EvtxReader(),
+        EvtxReader(known),
         ParquetReader(),
         JsonReader(known),
         EventXmlReader(known),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from io import SEEK_END, BytesIO
 from itertools import islice
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
 from perilune.model.sources import Problem
-from perilune.ports import Count, Limits, Lost, Read
-from perilune.readers.gather import Gathered
+from perilune.ports import Count, Halves, Limits, Lost, Read
+from perilune.readers.gather import ENOUGH_BYTES, Gathered
+from perilune.readers.halves import Heads
+from perilune.readers.mappings import Mappings
 from perilune.readers.streams import read_head, spooled
 from perilune.readers.windows import SCRIPT_BLOCK, Kinds, Raw, ScriptBlocks, shape
 
@@ -33,18 +36,21 @@ class EvtxReader:
     name = "evtx"
     looks_for = "a Windows event log (ElfFile)"
 
+    def __init__(self, mappings: Callable[[], Mappings]) -> None:
+        self._heads = cache(lambda: Heads(mappings()))
+
     def recognises(self, head: bytes) -> bool:
         return head.startswith(MAGIC)
 
     def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
         if stream.seekable():
-            yield from _read(_at_hand(stream), limits)
+            yield from _read(_at_hand(stream), self._heads(), limits)
             return
         copy, fault = spooled(stream, limits)
         with copy:
             if fault:
                 yield Lost(Problem(fault))
-            yield from _read(copy, limits)
+            yield from _read(copy, self._heads(), limits)
 
 
 def _at_hand(stream: BinaryIO) -> BinaryIO:
@@ -59,32 +65,87 @@ def _at_hand(stream: BinaryIO) -> BinaryIO:
     return BytesIO(data) if whole else stream
 
 
-def _read(stream: BinaryIO, limits: Limits) -> Iterator[Read]:
-    gathered, kinds, blocks = Gathered(), Kinds(), ScriptBlocks(limits)
-    number = 0
+class _Events:
+    """Sorts the events of one file: by kind with their heads decoded, and the few that are dictionaries."""
+
+    def __init__(self, heads: Heads, limits: Limits) -> None:
+        self.found = 0
+        self.blocks = ScriptBlocks(limits)
+        self.gathered = Gathered()
+        self._heads = heads
+        self._kinds = Kinds()
+        self._halves: dict[str, _Halves] = {}
+        self._bytes = 0
+
+    def take(self, texts: list[str]) -> Iterator[Read]:
+        kind_of, halves = self._heads.kind, self._halves
+        for number, (text, event) in enumerate(zip(texts, self._heads.decode(texts), strict=True), self.found + 1):
+            kind = kind_of(event)
+            if kind is None:
+                yield from self._look(text, number)
+                continue
+            known = halves.get(kind)
+            if known is None:
+                known = halves[kind] = _Halves([], [], [], [])
+            known.add(event, text, number)
+        self.found += len(texts)
+        self._bytes += sum(map(len, texts))
+        if self._bytes >= ENOUGH_BYTES:
+            yield from self.drain()
+        elif self.gathered.full:
+            yield from self.gathered.drain()
+
+    def _look(self, text: str, number: int) -> Iterator[Lost]:
+        event = _event(text)
+        if event is None:
+            yield Lost(Problem("record that is no event", 1, f"record {number}"))
+            return
+        kind = self._kinds.name(event["System"])  # type: ignore[arg-type]  # shape() made sure
+        if kind == SCRIPT_BLOCK:
+            for joined, first, size in self.blocks.add(event, number):
+                self.gathered.add(kind, joined, first, size)
+        else:
+            self.gathered.add(kind, event, number, len(text))
+
+    def drain(self) -> Iterator[Read]:
+        yield from self.gathered.drain()
+        halves = dict(self._halves)
+        self._halves.clear()
+        self._bytes = 0
+        for kind, one in halves.items():
+            yield Halves(kind, *one, sum(map(len, one.texts)))
+
+    def finish(self) -> Iterator[Read]:
+        for joined, first, size in self.blocks.rest():
+            self.gathered.add(SCRIPT_BLOCK, joined, first, size)
+        yield from self.drain()
+        yield from self.blocks.problems()
+        yield Count(found=self.found, skipped={"part of a script, joined to its first part": self.blocks.joined})
+
+
+class _Halves(NamedTuple):
+    """Events of one kind, as `Halves` has them."""
+
+    heads: list[object]
+    bodies: list[object]
+    texts: list[str]
+    numbers: list[int]
+
+    def add(self, event: Any, text: str, number: int) -> None:
+        self.heads.append(event.System)
+        self.bodies.append(event.EventData)
+        self.texts.append(text)
+        self.numbers.append(number)
+
+
+def _read(stream: BinaryIO, heads: Heads, limits: Limits) -> Iterator[Read]:
+    events = _Events(heads, limits)
     for item in _decoded(stream, limits):
         if isinstance(item, Lost):
             yield item
-            continue
-        for text in item:
-            number += 1
-            event = _event(text)
-            if event is None:
-                yield Lost(Problem("record that is no event", 1, f"record {number}"))
-                continue
-            kind = kinds.name(event["System"])  # type: ignore[arg-type]  # shape() made sure
-            if kind == SCRIPT_BLOCK:
-                for joined, first, size in blocks.add(event, number):
-                    gathered.add(kind, joined, first, size)
-            else:
-                gathered.add(kind, event, number, len(text))
-            if gathered.full:
-                yield from gathered.drain()
-    for joined, first, size in blocks.rest():
-        gathered.add(SCRIPT_BLOCK, joined, first, size)
-    yield from gathered.drain()
-    yield from blocks.problems()
-    yield Count(found=number, skipped={"part of a script, joined to its first part": blocks.joined})
+        else:
+            yield from events.take(item)
+    yield from events.finish()
 
 
 def _event(text: str) -> Raw | None:

@@ -266,9 +266,14 @@ Columns = Mapping[str, Sequence[object]]
 
 
 def left_over(added: Columns, left: Columns, drop: frozenset[str], rows: int) -> Array:
-    """The JSON of these columns, row by row; `drop` is for those that are left only. The same row is written once."""
+    """The JSON of these columns, row by row; `drop` is for those that are left only."""
+    return convert.texts(left_texts(added, left, drop, rows)) if added or left else pa.nulls(rows, TEXT)
+
+
+def left_texts(added: Columns, left: Columns, drop: frozenset[str], rows: int) -> list[str | None]:
+    """The same as a list. The same row is written once."""
     if not added and not left:
-        return pa.nulls(rows, TEXT)
+        return [None] * rows
 
     def write(row: tuple[object, ...]) -> str | None:
         kept = _kept(tuple(added), row[: len(added)], frozenset()) | _kept(tuple(left), row[len(added) :], drop)
@@ -277,9 +282,9 @@ def left_over(added: Columns, left: Columns, drop: frozenset[str], rows: int) ->
     columns = [*added.values(), *left.values()]
     tuples = list(zip(*columns, strict=True))
     if not all(set(map(type, column)) <= _DISTINCT for column in columns):
-        return convert.texts([write(row) for row in tuples])
+        return [write(row) for row in tuples]
     known = {row: write(row) for row in set(tuples)}
-    return convert.texts([known[row] for row in tuples])
+    return [known[row] for row in tuples]
 
 
 _DISTINCT = {str, int, NoneType}  # types of which equal values are written alike, as 1, 1.0 and True are not

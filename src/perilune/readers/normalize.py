@@ -15,9 +15,10 @@ import pyarrow as pa
 
 from perilune.model.sources import Problem
 from perilune.model.tables import BOOL, COLUMNS, LONG, TABLES, TEXT, Table
-from perilune.ports import Columns, Limits, Records, Rows
+from perilune.ports import Columns, Halves, Limits, Records, Rows
 from perilune.readers.fields import Array, Block, Projection, Raw, RawColumn, Wanted, left_over, to_block
 from perilune.readers.filling import Batch, to_columns
+from perilune.readers.halves import Taking, whole_events
 from perilune.readers.mappings import Extra, FieldPath, Map, Mappings
 from perilune.readers.values import Faults
 
@@ -42,6 +43,7 @@ class _Waiting:
 
     wanted: Wanted
     projection: Projection | None
+    taking: Taking | None
     blocks: list[Block] = field(default_factory=list)
     records: list[Raw] = field(default_factory=list)
     values: list[tuple[object, ...]] = field(default_factory=list)
@@ -69,6 +71,17 @@ class _Waiting:
         if len(self.numbers) >= _HANDFUL or self.size >= _HANDFUL_BYTES:
             self.take_apart()
 
+    def add_halves(self, events: Halves) -> None:
+        if self.projection is None or self.taking is None:
+            self.add(Records(events.kind, whole_events(events), events.numbers, events.size))
+            return
+        self.numbers.extend(events.numbers)
+        self.rows += len(events.numbers)
+        self.size += events.size
+        self.taking.take(events, self.values, self.extras)
+        if len(self.numbers) >= _HANDFUL or self.size >= _HANDFUL_BYTES:
+            self.take_apart()
+
     def add_columns(self, columns: Columns) -> None:
         self.take_apart()
         self.blocks.append(_of_columns(columns, self.wanted))
@@ -92,7 +105,7 @@ class Normalizer:
         self._mappings = mappings
         self._limits = limits
         self._waiting: dict[int, _Waiting] = {}
-        self._known: dict[int, tuple[Wanted, Projection | None]] = {}
+        self._known: dict[int, tuple[Wanted, Projection | None, Taking | None]] = {}
         self._origin = Origin("", "")
         self._bytes = 0
         self.rows = 0
@@ -102,10 +115,10 @@ class Normalizer:
         self._origin = Origin(path, file_format)
         return self._origin
 
-    def add(self, records: Records | Columns) -> Iterator[Table]:
+    def add(self, records: Records | Columns | Halves) -> Iterator[Table]:
         """Takes records in, and gives the Tables that became full."""
         one = self._mappings.find(records.kind)
-        rows = len(records.fields) if isinstance(records, Records) else records.data.num_rows
+        rows = records.data.num_rows if isinstance(records, Columns) else len(records.numbers)
         if one is None:
             self._origin.skipped[f"no mapping for {records.kind}"] += rows
             return
@@ -118,19 +131,21 @@ class Normalizer:
         if self.rows >= self._limits.batch_rows or self._bytes >= self._limits.batch_bytes:
             yield from self.flush()
 
-    def _keep(self, records: Records | Columns, one: Map) -> None:
+    def _keep(self, records: Records | Columns | Halves, one: Map) -> None:
         waiting = self._waiting.get(id(one))
         if waiting is None:
             known = self._known.get(id(one))
             if known is None:
-                wanted = Wanted(one)
-                known = self._known[id(one)] = (wanted, None if one.as_is else Projection(wanted))
+                known = self._known[id(one)] = _ways(one)
             waiting = self._waiting[id(one)] = _Waiting(*known)
         waiting.begin(self._origin)
-        if isinstance(records, Columns):
-            waiting.add_columns(records)
-        else:
-            waiting.add(records)
+        match records:
+            case Columns():
+                waiting.add_columns(records)
+            case Halves():
+                waiting.add_halves(records)
+            case Records():
+                waiting.add(records)
 
     def pass_on(self, rows: Rows) -> Table:
         """Rows that need no map, counted as the file's."""
@@ -147,6 +162,15 @@ class Normalizer:
             data = _rows(one)
             for begin in range(0, data.num_rows, most):
                 yield Table(one.wanted.map.table, data.slice(begin, most) if data.num_rows > most else data)
+
+
+def _ways(one: Map) -> tuple[Wanted, Projection | None, Taking | None]:
+    """How raw records of a map are taken apart."""
+    wanted = Wanted(one)
+    if one.as_is:
+        return wanted, None, None
+    projection = Projection(wanted)
+    return wanted, projection, Taking(one, projection)
 
 
 def _rows(waiting: _Waiting) -> pa.Table:

@@ -19,7 +19,7 @@ from perilune.readers import defender
 from perilune.readers.fields import is_array, narrow
 from perilune.readers.mappings import FieldPath, Joined, Map, Mappings
 from perilune.readers.values import dump
-from perilune.readers.windows import SCRIPT_BLOCK, Kinds, is_object
+from perilune.readers.windows import SCRIPT_BLOCK, Kinds, is_object, is_plain
 
 _MOST_NAMES = 400
 _Finish = Callable[[Sequence[Any]], tuple[str, pa.Table] | None]
@@ -80,7 +80,12 @@ def _event_shape(events: Sequence[object], mappings: Mappings, known: Sequence[s
     names: dict[str, None] = dict.fromkeys(known)
     kinds: set[tuple[str | None, int | None]] = set()
     for event in events:
-        if not is_object(event) or not is_object(event.get("System")) or not _is_plain(event.get("EventData")):
+        if (
+            not is_object(event)
+            or not is_object(event.get("System"))
+            or not event.get("EventData")
+            or not is_plain(event["EventData"])
+        ):
             return None
         names |= dict.fromkeys(cast("dict[str, object]", event["EventData"]))
         kinds.add(_provider_and_id(cast("dict[str, object]", event["System"])))
@@ -92,16 +97,6 @@ def _event_shape(events: Sequence[object], mappings: Mappings, known: Sequence[s
     if one is None or kind == SCRIPT_BLOCK or one.as_is or (one.extra and not one.extra.drop):
         return None
     return _shape_of_events(kind, one, tuple(names), provider, event_id)
-
-
-def _is_plain(data: object) -> bool:
-    """Whether it is an EventData without anything nested or unnamed."""
-    return (
-        is_object(data)
-        and bool(data)
-        and "Data" not in data
-        and all(value is None or type(value) in (str, int, bool) for value in data.values())
-    )
 
 
 def _provider_and_id(system: Mapping[str, object]) -> tuple[str | None, int | None]:

@@ -6,6 +6,7 @@ PowerShell cuts a long script into many 4104 events; `ScriptBlocks` puts it toge
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,19 @@ Raw = dict[str, object]
 
 def is_object(value: object) -> TypeGuard[Raw]:
     return type(value) is dict
+
+
+def is_plain(data: object) -> TypeGuard[dict[str, str | int | bool | None]]:
+    """Whether it is an EventData without anything nested or unnamed, of which a decoder can be made."""
+    return (
+        is_object(data)
+        and "Data" not in data
+        and all(value is None or type(value) in (str, int, bool) for value in data.values())
+        and _NO_NAME.search("".join(data)) is None
+    )
+
+
+_NO_NAME = re.compile(r'["\\\x00-\x1f]')  # what no field's name may hold in a decoder
 
 
 class Kinds:
