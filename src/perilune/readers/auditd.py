@@ -16,10 +16,10 @@ from typing import BinaryIO, NamedTuple
 
 from perilune.model.sources import Problem
 from perilune.ports import Count, Limits, Lost, Read
+from perilune.readers.derivations import basename
 from perilune.readers.gather import Gathered
 from perilune.readers.syscalls import syscall_name
 from perilune.readers.text import Lines, line_blocks
-from perilune.readers.values import basename
 
 _HEADER = re.compile(r"(?:node=(\S+) )?type=(\S+) msg=audit\((\d{1,12})\.(\d{1,9}):(\d{1,20})\): ?")
 _RECOGNISED = re.compile(rb"(?:^|[\s\x00>])type=[A-Z_]+(?:\[\d+\])? msg=audit\(\d+\.\d+:\d+\):", re.MULTILINE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from perilune.readers.values import offset, time_of
+from perilune.readers.times import offset, time_of
 
 YEARLESS = "syslog"
 """The form `Nov 21 17:03:41`, which has no year."""

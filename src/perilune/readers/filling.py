@@ -14,9 +14,13 @@ import pyarrow as pa
 import pyarrow.compute
 
 from perilune.model.tables import COLUMNS, TEXT, TIME
+from perilune.readers import coded as arrow
 from perilune.readers import values as convert
+from perilune.readers.coded import Coded
+from perilune.readers.derivations import DERIVED, IN_ARROW, derived
 from perilune.readers.fields import Array, Block, RawColumn, Wanted, is_array
 from perilune.readers.mappings import Column, FieldPath, Joined
+from perilune.readers.times import cast_times, times
 
 pc: Any = pyarrow.compute  # its stubs know no array of which the type is found only when it runs
 
@@ -27,7 +31,7 @@ class Batch:
     def __init__(self, blocks: Sequence[Block]) -> None:
         self._blocks = blocks
         self._columns: dict[FieldPath, RawColumn] = {}
-        self._coded: dict[FieldPath, convert.Coded] = {}
+        self._coded: dict[FieldPath, Coded] = {}
         self._times: dict[FieldPath, Array | None] = {}
         self.rows = sum(len(block.numbers) for block in blocks)
 
@@ -52,16 +56,16 @@ class Batch:
         parts = [pa.nulls(len(b.numbers), TEXT) if b.extra is None else b.extra for b in self._blocks]
         return cast(Array, pa.concat_arrays(parts))
 
-    def coded(self, path: FieldPath, column: Array) -> convert.Coded:
+    def coded(self, path: FieldPath, column: Array) -> Coded:
         """The column's distinct values."""
         known = self._coded.get(path)
         if known is None:
-            known = self._coded[path] = convert.Coded.of(column)
+            known = self._coded[path] = Coded.of(column)
         return known
 
     def times(self, path: FieldPath, column: Array) -> Array | None:
         if path not in self._times:
-            self._times[path] = convert.cast_times(column)
+            self._times[path] = cast_times(column)
         return self._times[path]
 
 
@@ -219,22 +223,24 @@ def _converted(column: Column, raw: Array, batch: Batch, path: FieldPath | None)
     """The raw column converted; `path` is where it comes from when nothing was changed in it."""
     if column.values or column.otherwise is not None:
         replaced = _coded(raw, batch, path).replace(lambda value: _replace(_unless(value, column.absent), column))
-        return convert.convert(column.how, replaced)
+        return arrow.convert(column.how, replaced)
     if raw.null_count == len(raw):
         return _nulls(len(raw), COLUMNS[column.name])
     if raw.type != TEXT or column.how == "text":
-        return convert.convert(column.how, _without(raw, column.absent))
+        return arrow.convert(column.how, _without(raw, column.absent))
     if column.how == "time":
-        whole = None if column.absent else batch.times(path, raw) if path else convert.cast_times(raw)
+        whole = None if column.absent else batch.times(path, raw) if path else cast_times(raw)
         if whole is not None:
             return whole
-    if column.how == "int" and (whole := convert.cast_wholes(raw)) is not None:
+    if column.how in IN_ARROW and not column.absent and (made := IN_ARROW[column.how](raw)) is not None:
+        return made
+    if column.how == "int" and (whole := arrow.cast_wholes(raw)) is not None:
         return whole
     return _coded(raw, batch, path).convert(column.how, column.absent)
 
 
-def _coded(raw: Array, batch: Batch, path: FieldPath | None) -> convert.Coded:
-    return batch.coded(path, raw) if path else convert.Coded.of(raw)
+def _coded(raw: Array, batch: Batch, path: FieldPath | None) -> Coded:
+    return batch.coded(path, raw) if path else Coded.of(raw)
 
 
 def _unless(value: object, absent: frozenset[str]) -> object:
@@ -287,11 +293,11 @@ _CONVERSIONS: Mapping[str, _Conversion] = {
     "text": lambda column, values, faults: convert.texts(values),
     "int": lambda column, values, faults: convert.wholes(values, column.name, faults),
     "bool": lambda column, values, faults: convert.truths(values, column.name, faults),
-    "time": lambda column, values, faults: convert.times(values, column.name, faults),
+    "time": lambda column, values, faults: times(values, column.name, faults),
     "texts": lambda column, values, faults: convert.lists(values),
     "json": lambda column, values, faults: convert.jsons(values),
 }
 
 
 def _derived(column: Column, values: Sequence[object], faults: convert.Faults) -> Array:
-    return convert.derived(values, convert.DERIVED[column.how])
+    return derived(values, DERIVED[column.how])

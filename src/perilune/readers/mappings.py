@@ -15,9 +15,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from perilune.model.tables import BOOL, COLUMNS, LONG, TABLES, TEXT, TEXTS, TIME
+from perilune.readers.derivations import DERIVED
 from perilune.readers.located import Node, locate, suggest
 from perilune.readers.prepare import PREPARE
-from perilune.readers.values import DERIVED
 
 FieldPath = tuple[str, ...]
 
