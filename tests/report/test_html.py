@@ -166,7 +166,7 @@ def test_a_process_known_only_by_its_child_says_so() -> None:
     assert "(its start is not in the logs)" in words(render())
 
 
-@pytest.mark.parametrize("name", ["case.html.j2", "case.md.j2"])
+@pytest.mark.parametrize("name", ["case.html.j2", "case.md.j2", "lua.html.j2"])
 def test_templates_leave_no_way_around_the_door(name: str) -> None:
     tree = Environment(autoescape=True).parse(html.template_text(name))
     assert not list(tree.find_all(nodes.Concat)), "text joined with ~ is not finalized"

@@ -29,9 +29,11 @@ BANDS: tuple[tuple[int, Level], ...] = (
 )
 
 
-def weigh(capabilities: Sequence[Capability]) -> tuple[int, Level, tuple[Weighed, ...]]:
+def weigh(
+    capabilities: Sequence[Capability], prior: str = "Most command lines are harmless"
+) -> tuple[int, Level, tuple[Weighed, ...]]:
     """The score, its band, and the reasons, heaviest first behind the prior."""
-    reasons = [Weighed(PRIOR, "Most command lines are harmless")]
+    reasons = [Weighed(PRIOR, prior)]
     against = sorted((c for c in capabilities if c.weight > 0), key=lambda c: -c.weight)
     seen: dict[str, int] = {}
     for one in against:

@@ -19,6 +19,7 @@ from perilune.errors import ReadError, UsageError
 
 if TYPE_CHECKING:
     from perilune.analysis.lists import Lists
+    from perilune.cli.analyze_lua import LuaPart
     from perilune.model.analysis import Analysis
 
 MAX_FILE = 64_000_000
@@ -54,7 +55,15 @@ SCRIPTS = {
     show_default=True,
     help="Exit with 1 at this level and above.",
 )
+@click.option("--no-exec", is_flag=True, help="Only read Lua; do not run it in the cage.")
+@click.option("--deep", is_flag=True, help="For Lua: all calls, the strings that it builds, and the whole disassembly.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--html",
+    "html_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a report of the Lua as one self-contained HTML file.",
+)
 def analyze(
     file: Path | None,
     command_line: str | None,
@@ -63,25 +72,56 @@ def analyze(
     list_paths: tuple[Path, ...],
     lines: bool | None,
     fail_on: str,
+    no_exec: bool,
+    deep: bool,
     as_json: bool,
+    html_path: Path | None,
 ) -> int:
-    """Explain a command line (--command), or FILE (- for stdin): a script, or a list of command lines.
+    """Explain a command line (--command), or FILE (- for stdin): a script, a list of command lines, or Lua.
 
-    Nothing is run and nothing is fetched. What is encoded is decoded, layer by layer, within a fixed budget.
+    What is encoded is decoded, layer by layer, within a fixed budget. Nothing is fetched, and nothing is run but Lua:
+    source or compiled, under any name or inside other files, it is read, and run in a locked process that can reach
+    neither files nor programs nor networks, unless --no-exec says otherwise.
     """
     if (file is None) == (command_line is None):
         raise UsageError("give either FILE or --command", hint="perilune analyze --command 'bash -c id'")
-    from perilune import analysis
-    from perilune.model.rules import Level
+    from perilune.cli import analyze_lua
 
     lists = _lists(list_paths)
+    data = _read(file) if file is not None else (command_line or "").encode("utf-8", "surrogateescape")
     found: list[tuple[str, Analysis]] = []
-    for where, text, known in _texts(file, command_line, language or "", lines):
-        found.append((where, analysis.analyze(text, language=known, original=original_name, lists=lists)))
-    _print(found, as_json=as_json)
-    if any(one.cut for _, one in found):
+    if file is not None and not lines and _is_lua(file, data, language or ""):
+        parts = [analyze_lua.explain(data, str(file), run=not no_exec, lists=lists)]
+    else:
+        found = list(_explained(_texts(file, data, language or "", lines), original_name, lists))
+        parts = analyze_lua.parts_of(*found[0], run=not no_exec, lists=lists) if len(found) == 1 else []
+    if html_path is not None:
+        analyze_lua.write_html(parts, html_path)
+    _print(found, parts, as_json=as_json, deep=deep)
+    return _exit_code([one for _, one in found], parts, fail_on)
+
+
+def _is_lua(file: Path, data: bytes, language: str) -> bool:
+    from perilune.cli import analyze_lua
+
+    known = language or SCRIPTS.get(file.suffix.lower(), "")
+    return analyze_lua.wants(data, str(file), known, lambda: is_list(decoded(data)))
+
+
+def _explained(texts: Iterator[tuple[str, str, str]], original: str, lists: Lists) -> Iterator[tuple[str, Analysis]]:
+    from perilune import analysis
+
+    for where, text, known in texts:
+        yield where, analysis.analyze(text, language=known, original=original, lists=lists)
+
+
+def _exit_code(found: Sequence[Analysis], parts: Sequence[LuaPart], fail_on: str) -> int:
+    from perilune.model.rules import Level
+
+    if any(one.cut for one in found) or any(part.found.cut or part.refused for part in parts):
         return EXIT_PARTIAL
-    return EXIT_FOUND if any(one.level >= Level[fail_on.upper()] for _, one in found) else EXIT_NOTHING
+    levels = [one.level for one in found] + [part.found.level for part in parts]
+    return EXIT_FOUND if any(level >= Level[fail_on.upper()] for level in levels) else EXIT_NOTHING
 
 
 def _lists(paths: Sequence[Path]) -> Lists:
@@ -99,15 +139,12 @@ def _lists(paths: Sequence[Path]) -> Lists:
     return Lists((parse(text, name) for name, text in texts), today=datetime.now(UTC).date())
 
 
-def _texts(
-    file: Path | None, command_line: str | None, language: str, lines: bool | None
-) -> Iterator[tuple[str, str, str]]:
+def _texts(file: Path | None, data: bytes, language: str, lines: bool | None) -> Iterator[tuple[str, str, str]]:
     """What is to be explained: where it is from, the text, and its language as far as known."""
-    if command_line is not None:
-        yield "", command_line, language
+    if file is None:
+        yield "", data.decode("utf-8", "surrogateescape"), language
         return
-    assert file is not None
-    text = decoded(_read(file))
+    text = decoded(data)
     known = language or ("" if str(file) == "-" else SCRIPTS.get(file.suffix.lower(), ""))
     if lines is None:
         lines = not known and is_list(text)
@@ -155,18 +192,20 @@ def is_list(text: str) -> bool:
     return len(lines) > 1 and _OF_SCRIPTS.search(text[:200_000]) is None and not any(line[0] in " \t" for line in lines)
 
 
-def _print(found: Sequence[tuple[str, Analysis]], *, as_json: bool) -> None:
-    from perilune.cli import analyze_output
+def _print(found: Sequence[tuple[str, Analysis]], parts: Sequence[LuaPart], *, as_json: bool, deep: bool) -> None:
+    from perilune.cli import analyze_lua_output, analyze_output
 
     if as_json:
-        sys.stdout.buffer.write(analyze_output.dump(found) + b"\n")
+        sys.stdout.buffer.write(analyze_output.dump(found, parts) + b"\n")
         sys.stdout.buffer.flush()
         return
     if len(found) > 1:
         analyze_output.show_many(found)
     elif found:
         analyze_output.show(*found[0])
-    else:
+    for part in parts:
+        analyze_lua_output.show(part, deep=deep)
+    if not found and not parts:
         from perilune.cli import console
 
         console.out.print("There is nothing to explain: the input is empty.")

@@ -13,6 +13,7 @@ from rich.tree import Tree
 
 from perilune import __version__
 from perilune.cli import console, output
+from perilune.cli.analyze_lua import LuaPart
 from perilune.model.analysis import Analysis, Capability, Command, Indicator, Layer, LayerState, Listing, Weighed
 from perilune.report.text import severity_mark, severity_word, shorten
 
@@ -27,7 +28,7 @@ def show(where: str, found: Analysis) -> None:
     """One analysis: score with reasons, then layers, commands, capabilities and indicators."""
     console.out.print(_head(where, found))
     for reason in found.reasons:
-        console.out.print(_reason(reason))
+        console.out.print(reason_line(reason))
     console.out.print()
     console.out.print(_layers(found))
     if found.commands:
@@ -35,9 +36,7 @@ def show(where: str, found: Analysis) -> None:
     if found.capabilities:
         console.out.print(_capabilities(found.capabilities))
     if found.indicators:
-        console.out.print(_indicators(found.indicators))
-    if found.layers[0].language == "lua":
-        console.out.print("This is Lua. It was read as a text: its encodings, calls and indicators.", style="dim")
+        console.out.print(indicator_table(found.indicators))
     for cut in found.cut:
         console.out.print(console.plain(f"Not looked at: {cut}", 400, "yellow"))
 
@@ -66,7 +65,7 @@ def _head(where: str, found: Analysis) -> Text:
     return line.append("  ").append_text(console.plain(where, 200, "dim")) if where else line
 
 
-def _reason(reason: Weighed) -> Text:
+def reason_line(reason: Weighed) -> Text:
     return Text(f"  {reason.odds:+5.1f}  ", style="dim" if reason.odds < 0 else "").append(reason.text)
 
 
@@ -131,7 +130,7 @@ def _capabilities(capabilities: Iterable[Capability]) -> Tree:
     return root
 
 
-def _indicators(indicators: Sequence[Indicator]) -> Table:
+def indicator_table(indicators: Sequence[Indicator]) -> Table:
     table = Table(
         box=None,
         pad_edge=False,
@@ -140,11 +139,12 @@ def _indicators(indicators: Sequence[Indicator]) -> Table:
         title_justify="left",
         title_style="bold underline",
     )
-    for name in ("Kind", "Value", "Layer", "Scope", "Lists"):
-        table.add_column(name, no_wrap=name != "Value")
+    listed = any(one.listings for one in indicators)  # a column that is always empty takes room from the values
+    for name in ("Kind", "Value", "Layer", "Scope", *(["Lists"] if listed else [])):
+        table.add_column(name, no_wrap=name != "Value", overflow="fold")
     for one in indicators[:MOST_LINES]:
-        value = console.plain(one.value, 300)
-        table.add_row(one.kind.value, value, f"{one.layer} at {one.start}", one.scope.value, _listed(one.listings))
+        cells = [one.kind.value, console.plain(one.value, 300), f"{one.layer} at {one.start}", one.scope.value]
+        table.add_row(*cells, *([_listed(one.listings)] if listed else []))
     return table
 
 
@@ -159,8 +159,11 @@ def _listed(listings: Sequence[Listing]) -> Text:
 # --- JSON: docs/reference/analysis.md and content/schemas/analyze.schema.json -----------------------------------------
 
 
-def dump(found: Sequence[tuple[str, Analysis]]) -> bytes:
-    return output.dump({"perilune": __version__, "analyses": [analysis_object(one, where) for where, one in found]})
+def dump(found: Sequence[tuple[str, Analysis]], parts: Sequence[LuaPart] = ()) -> bytes:
+    from perilune.cli.analyze_lua_json import lua_object
+
+    analyses = [analysis_object(one, where) for where, one in found]
+    return output.dump({"perilune": __version__, "analyses": analyses, "lua": [lua_object(part) for part in parts]})
 
 
 def analysis_object(found: Analysis, where: str = "") -> Plain:
@@ -171,16 +174,16 @@ def analysis_object(found: Analysis, where: str = "") -> Plain:
         "severity": found.level.word,
         "techniques": list(found.techniques),
         "reasons": [{"odds": r.odds, "text": r.text, "capability": r.capability or None} for r in found.reasons],
-        "layers": [_layer_object(layer) for layer in found.layers],
+        "layers": [layer_object(layer) for layer in found.layers],
         "commands": [_command_object(command) for command in found.commands],
-        "capabilities": [_capability_object(one) for one in found.capabilities],
-        "indicators": [_indicator_object(one) for one in found.indicators],
+        "capabilities": [capability_object(one) for one in found.capabilities],
+        "indicators": [indicator_object(one) for one in found.indicators],
         "not_looked_at": list(found.cut),
         "work": found.work,
     }
 
 
-def _layer_object(layer: Layer) -> Plain:
+def layer_object(layer: Layer) -> Plain:
     return {
         "number": layer.number,
         "kind": layer.kind,
@@ -190,21 +193,21 @@ def _layer_object(layer: Layer) -> Plain:
         "state": layer.state.value,
         "note": layer.note or None,
         "binary": layer.binary,
-        "text": _scalars(layer.text),
+        "text": scalars(layer.text),
     }
 
 
-def _scalars(text: str) -> str:
+def scalars(text: str) -> str:
     """JSON has no lone surrogates, which a damaged text may hold."""
     return text.encode("utf-8", "replace").decode("utf-8") if not text.isascii() else text
 
 
 def _command_object(command: Command) -> Plain:
     return {
-        "image": _scalars(command.image),
+        "image": scalars(command.image),
         "interpreter": command.interpreter or None,
         "technique": command.technique or None,
-        "arguments": [_scalars(one) for one in command.arguments],
+        "arguments": [scalars(one) for one in command.arguments],
         "by": command.by,
         "layer": command.layer,
         "span": [command.start, command.end],
@@ -213,7 +216,7 @@ def _command_object(command: Command) -> Plain:
     }
 
 
-def _capability_object(one: Capability) -> Plain:
+def capability_object(one: Capability) -> Plain:
     return {
         "id": one.id,
         "title": one.title,
@@ -222,20 +225,20 @@ def _capability_object(one: Capability) -> Plain:
         "weight": one.weight,
         "why": one.why,
         "signs": [
-            {"test": s.test, "layer": s.layer, "span": [s.start, s.end], "text": _scalars(s.text)} for s in one.signs
+            {"test": s.test, "layer": s.layer, "span": [s.start, s.end], "text": scalars(s.text)} for s in one.signs
         ],
     }
 
 
-def _indicator_object(one: Indicator) -> Plain:
+def indicator_object(one: Indicator) -> Plain:
     return {
         "kind": one.kind.value,
-        "value": _scalars(one.value),
+        "value": scalars(one.value),
         "layer": one.layer,
         "span": [one.start, one.end],
         "defanged": one.defanged,
         "scope": one.scope.value or None,
-        "parent": _scalars(one.parent) or None,
+        "parent": scalars(one.parent) or None,
         "listings": [
             {
                 "list": listing.list,

@@ -146,7 +146,10 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Something that the text can do, and the signs of it. A negative `weight` speaks for harmlessness."""
+    """Something that the text can do, and the signs of it. A negative `weight` speaks for harmlessness.
+
+    `says`, where there is one, is the same as the rest of a sentence that begins with “It”, with the values found.
+    """
 
     id: str
     title: str
@@ -155,6 +158,7 @@ class Capability:
     weight: float
     why: str
     signs: tuple[Sign, ...]
+    says: str = ""
 
 
 @dataclass(frozen=True, slots=True)

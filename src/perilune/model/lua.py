@@ -6,6 +6,7 @@ bytes as text, one character each.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -57,6 +58,20 @@ class Identity:
     host: str = ""
 
 
+_BARE = re.compile(r"-?\d[\d.e+-]*|0x[\da-fA-F]+|nil|true|false")
+
+
+def argument_text(value: str | None, most: int) -> str:
+    """`"text"`, `12`, the name of a function, or `?` for what is not known."""
+    if value is None:
+        return "?"
+    if value.startswith("="):
+        return value[1:]
+    if _BARE.fullmatch(value):
+        return value
+    return f'"{value[:most]}{"…" if len(value) > most else ""}"'
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A call of a known API, by its full name however it was written.
@@ -72,6 +87,11 @@ class Call:
     arguments: tuple[str | None, ...] = ()
     via: str = "plain"
     function: str = ""
+
+    def text(self, most: int = 100, arguments: int = 12) -> str:
+        """`os.execute("id", 1, ?)`: a question mark for what is not known, each argument cut to `most`."""
+        shown = [argument_text(one, most) for one in self.arguments[:arguments]]
+        return f"{self.name}({', '.join(shown)}{', …' if len(self.arguments) > arguments else ''})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,11 +244,13 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class LuaAnalysis:
-    """Everything that can be said of a file of Lua without running it.
+    """Everything that can be said of a file of Lua.
 
     layers        the given file first, then what was found inside, each with its span in its parent
+    calls         `via` is `run` where a controlled run showed them: their layer is that run's record
     capabilities  with the calls and strings that show them
-    unseen        what could not be seen without running it, and why, in words
+    runs          controlled runs, of the file or of what lies in it; none where none was asked for
+    unseen        what could not be seen, and why, in words
     cut           what the budget left out
     """
 
@@ -247,6 +269,7 @@ class LuaAnalysis:
     level: Level
     unseen: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    runs: tuple[Run, ...] = ()
 
     @property
     def identity(self) -> Identity:
@@ -336,3 +359,12 @@ class Trace:
     isolation: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A controlled run of the program in layer `of`. `record` is the layer that has a line for each call, if it ran."""
+
+    of: int
+    trace: Trace
+    record: int | None = None

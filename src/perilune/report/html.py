@@ -53,7 +53,7 @@ def render(
 
     css = template_text("case.css")
     digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    page = _environment().get_template("case.html.j2").render(
+    page = environment().get_template("case.html.j2").render(
         view=view.lay_out(case, sources, explained, view.Budget()),
         case=case,
         generated=generated,
@@ -69,7 +69,7 @@ def template_text(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
     environment = Environment(

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from perilune.analysis.lua.apis import Apis, packaged, parse
-from perilune.analysis.lua.report import sentence
+from perilune.analysis.lua.says import sentence
 from perilune.errors import ContentError
 from perilune.model.analysis import Capability, Sign
 from perilune.model.lua import Call, Literal
@@ -29,7 +29,8 @@ def test_definition(one: object) -> None:
     if one.family != "context" and one.weight >= 0.5:
         assert one.techniques
     shown = sentence(
-        Capability(one.id, one.title, one.family, one.techniques, one.weight, "", (Sign(0, 0, 1, 'f("x")', "plain"),))
+        Capability(one.id, one.title, one.family, one.techniques, one.weight, "", (Sign(0, 0, 1, 'f("x")', "plain"),)),
+        packaged(),
     )
     assert "{" not in shown
 

@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 from perilune.analysis.lua.explain import analyze
-from perilune.analysis.lua.looks import is_lua
-from perilune.analysis.lua.report import disassembly, report_lines
+from perilune.analysis.lua.looks import is_compiled, is_lua, only_arguments
 
-__all__ = ["analyze", "disassembly", "is_lua", "report_lines"]
+__all__ = ["analyze", "is_compiled", "is_lua", "only_arguments"]

@@ -210,14 +210,7 @@ def _place(starts: Sequence[int], at: int) -> int:
 
 
 def _call_sign(call: Call) -> Sign:
-    arguments = ", ".join(_argument(one) for one in call.arguments[:4])
-    return Sign(call.layer, call.start, call.end, f"{call.name}({arguments})", call.via)
-
-
-def _argument(value: str | None) -> str:
-    if value is None:
-        return "?"
-    return value[1:] if value.startswith("=") else f'"{value[:100]}"'
+    return Sign(call.layer, call.start, call.end, call.text(arguments=4), call.via)
 
 
 def _capability(one: Definition, signs: Sequence[Sign]) -> Capability:

@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 
+from perilune.analysis import indicators as finder
 from perilune.analysis import score
-from perilune.analysis.lua import bytecode, carriers, identify, obfuscators, sources, strings
+from perilune.analysis.lists import Lists
+from perilune.analysis.lua import bytecode, carriers, controlled, identify, obfuscators, says, sources, strings
 from perilune.analysis.lua.apis import Apis, packaged
 from perilune.analysis.lua.bytecode import luau
-from perilune.analysis.lua.work import MOST_SOURCE, Waiting, Work
-from perilune.model.lua import Dialect, Evidence, Form, Identity, LuaAnalysis, Unit
+from perilune.analysis.lua.controlled import Execute
+from perilune.analysis.lua.work import MOST_SOURCE, Program, Waiting, Work
+from perilune.model.analysis import Capability, Indicator
+from perilune.model.lua import Dialect, Evidence, Form, Identity, LuaAnalysis, Run, Unit
 
 _HOSTS = ("nginx", "redis", "nmap", "wireshark", "neovim", "wow", "roblox", "fivem", "gmod", "prosody", "haproxy")
 
 
-def analyze(data: bytes, name: str | None = None, *, apis: Apis | None = None) -> LuaAnalysis:
-    """Explains a file, a script or a piece of either, as far as that goes without running it."""
+def analyze(
+    data: bytes,
+    name: str | None = None,
+    *,
+    apis: Apis | None = None,
+    execute: Execute | None = None,
+    lists: Lists | None = None,
+) -> LuaAnalysis:
+    """Explains a file, a script or a piece of either.
+
+    Args:
+        data: the file's bytes; nothing of them is run here.
+        name: of the file, which may say something about it.
+        apis: what functions can do, instead of the packaged table.
+        execute: runs a program in a cage and tells what it did (`cage.run`); without it, reading is all.
+        lists: local indicator lists to look its indicators up in.
+    """
     work = Work(apis or packaged())
     work.follow(Waiting(data or b"\n", "given", name=name or ""))
+    _explained(work)
+    runs = tuple(controlled.run_all(work, execute, name or "")) if execute is not None else ()
+    _explained(work)
+    return _summed_up(data, name or "", work, runs, lists)
+
+
+def _explained(work: Work) -> None:
+    """Everything that waits, and what that unpacks."""
     while work.waiting:
-        _one(work, work.waiting.popleft())
-    return _summed_up(data, name or "", work)
+        one = work.waiting.popleft()
+        before = len(work.units)
+        _one(work, one)
+        work.programs += [Program(unit, one) for unit in work.units[before : before + 1]]
 
 
 def _one(work: Work, one: Waiting) -> None:
@@ -36,6 +66,14 @@ def _one(work: Work, one: Waiting) -> None:
         sources.explain(work, one)
     else:
         _carrier(work, one)
+
+
+def _listed(work: Work, indicators: Sequence[Indicator]) -> list[Capability]:
+    """That an indicator is on a list weighs as it does for command lines."""
+    from perilune.analysis.capabilities import packaged as catalogue
+
+    hits = [one for one in indicators if any(not listing.benign for listing in one.listings)]
+    return [one for one in catalogue().find(work.layers, (), hits) if one.id == "listed-indicator"] if hits else []
 
 
 def _carrier(work: Work, one: Waiting) -> None:
@@ -68,11 +106,15 @@ def _carrier(work: Work, one: Waiting) -> None:
         )
 
 
-def _summed_up(data: bytes, name: str, work: Work) -> LuaAnalysis:
+def _summed_up(data: bytes, name: str, work: Work, runs: tuple[Run, ...], lists: Lists | None) -> LuaAnalysis:
     capabilities = work.apis.find(work.calls, work.literals, work.marks)
     capabilities += strings.commands(work, capabilities)
+    capabilities = [replace(one, says=says.sentence(one, work.apis)) for one in capabilities]
     indicators = strings.indicators(work.literals, work.layers)
-    points, level, reasons = score.weigh(capabilities)
+    if lists is not None:
+        indicators = finder.with_listings(indicators, lists)
+        capabilities += _listed(work, indicators)
+    points, level, reasons = score.weigh(capabilities, "Most Lua is harmless")
     hosts = [one.id for one in capabilities if one.id in _HOSTS]
     units = [
         replace(u, identity=replace(u.identity, host=hosts[0])) if hosts and not u.identity.host else u
@@ -95,4 +137,5 @@ def _summed_up(data: bytes, name: str, work: Work) -> LuaAnalysis:
         level=level,
         unseen=tuple(work.unseen),
         cut=tuple(dict.fromkeys(work.cut)),
+        runs=runs,
     )

@@ -7,6 +7,10 @@ from perilune.analysis.lua.bytecode import luau
 from perilune.analysis.lua.work import Waiting
 
 
+def is_compiled(data: bytes) -> bool:
+    return identify.by_magic(data) is not None
+
+
 def is_lua(data: bytes, name: str = "") -> bool:
     """Lua source or compiled Lua under any file name, or a file that holds some."""
     if (
@@ -21,3 +25,9 @@ def is_lua(data: bytes, name: str = "") -> bool:
         or sources.is_source(Waiting(piece.data, piece.kind, name=piece.note))
         for piece in carriers.pieces(data, [])
     )
+
+
+def only_arguments(data: bytes) -> bool:
+    """Whether all the Lua in a text is arguments of command lines."""
+    found = carriers.pieces(data, [])
+    return bool(found) and all(piece.kind == "argument" for piece in found)

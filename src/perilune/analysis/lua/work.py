@@ -31,6 +31,14 @@ class Waiting:
     look: tuple[float, tuple[Evidence, ...]] | None = None  # how much it looks like source, once that was asked
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A unit with the bytes that it was read from, so that it can be run."""
+
+    unit: Unit
+    given: Waiting
+
+
 @dataclass(slots=True)
 class Work:
     """What has been gathered so far, over all layers."""
@@ -38,6 +46,7 @@ class Work:
     apis: Apis
     layers: list[Layer] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
+    programs: list[Program] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     literals: list[Literal] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)

@@ -58,11 +58,11 @@ def _identity(identity: Identity, chunk: Chunk) -> Identity:
     header = chunk.header
     order = "little" if header.little else "big"
     if header.dialect in JIT:
-        what = f"flags {', '.join(header.flags) or 'none'}; {order}-endian; {len(chunk.prototypes)} functions"
+        what = f"flags {', '.join(header.flags) or 'none'}; {order}-endian"
     else:
         what = (
             f"{order}-endian, {8 * header.size_t}-bit sizes, {8 * header.number_size}-bit numbers"
-            f"{', integers only' if header.integral else ''}; {len(chunk.prototypes)} functions"
+            f"{', integers only' if header.integral else ''}"
         )
     evidence = [*identity.evidence, Evidence(what, 0, header.size)]
     if header.stripped:
