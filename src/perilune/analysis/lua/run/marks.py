@@ -1,0 +1,26 @@
+"""The marks that decoy data carry, and what of them is left after the codings that programs put around stolen data.
+
+The same words stand in content/lua/stubs/10_base.lua; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import base64
+from functools import lru_cache
+
+MARKS = {
+    "network": "v9Rk2Qm7xT", "file": "Jd83kLw0pZ", "environment": "Yt5uHn1oBc", "request": "Wm4cGq6sEe", "process": "Np2aXv9rUi",
+}  # fmt: skip
+
+
+def carried(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Kinds of marked data in the texts, plain or in base64, hexadecimal or reverse."""
+    return tuple(kind for kind in MARKS if any(form in text for text in texts for form in _forms(kind)))
+
+
+@lru_cache(maxsize=8)
+def _forms(kind: str) -> tuple[str, ...]:
+    mark = MARKS[kind].encode()
+    # The middle of a mark's base64 depends only on where it begins among three bytes; its edges on the neighbours.
+    middles = [base64.b64encode(b"\0" * shift + mark)[4:12].decode() for shift in range(3)]
+    return (MARKS[kind], MARKS[kind][::-1], mark.hex(), mark.hex().upper(), *middles)
