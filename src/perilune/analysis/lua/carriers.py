@@ -1,19 +1,16 @@
-"""Lua inside other files: archives, programs, configurations, command lines. Each piece with its span.
-
-What is packed in a way that is not read here (cabinets, solid archives) is not found, and not claimed to be absent.
-"""
+"""Lua inside other files: archives, programs, configurations, command lines. Each piece with its span."""
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from perilune.analysis.lua.identify import ENOUGH, of_source
+from perilune.analysis.lua.archives import Member, Unpack, is_archive
+from perilune.analysis.lua.identify import ENOUGH, by_magic, of_source
 from perilune.analysis.lua.lexer import string_value
+from perilune.analysis.lua.sources import is_source
+from perilune.analysis.lua.work import Waiting
 
 MOST_PIECES = 60
 MOST_BYTES = 16_000_000
@@ -57,10 +54,12 @@ def has_places(data: bytes) -> bool:
 
 
 def pieces(data: bytes, cut: list[str]) -> list[Piece]:
-    """Everything inside that may be Lua, in the order of its place."""
+    """Everything inside that is Lua, in the order of its place."""
     found: list[Piece] = []
     room = MOST_BYTES
     for piece in _all(data, cut):
+        if not _is_lua(piece):
+            continue
         if len(found) >= MOST_PIECES or room < len(piece.data):
             cut.append(f"more pieces of Lua lie inside than the {MOST_PIECES} that were looked at")
             break
@@ -69,15 +68,27 @@ def pieces(data: bytes, cut: list[str]) -> list[Piece]:
     return found
 
 
+def _is_lua(one: Piece) -> bool:
+    return one.sure or by_magic(one.data) is not None or is_source(Waiting(one.data, one.kind, name=one.note))
+
+
 def _all(data: bytes, cut: list[str]) -> Iterator[Piece]:
-    if data[:2] == b"PK" or (b"PK\x05\x06" in data[-66_000:] and b"PK\x03\x04" in data):
-        yield from _zipped(data, cut)
-        if data[:2] == b"PK":
-            return
-    if b"\0" in data[:8000]:
+    for member in Unpack(cut).members_of(data):
+        yield Piece(member.kind, member.data, member.start, member.end, member.name)
+        yield from (_moved(piece, member) for piece in _inside(member.data) if not piece.sure)
+    yield from _inside(data)
+
+
+def _moved(one: Piece, member: Member) -> Piece:
+    """What lies in a program or document of an archive, at the span of that member."""
+    return replace(one, start=member.start, end=member.end, note=f"{member.name}: {one.note}")
+
+
+def _inside(data: bytes) -> Iterator[Piece]:
+    if b"\0" not in data[:8000]:
+        yield from _places(data.decode("latin-1"))
+    elif data[:2] in (b"MZ", b"\x7fE") or not is_archive(data):  # a program may have an archive behind it
         yield from _binary(data)
-        return
-    yield from _places(data.decode("latin-1"))
 
 
 def _places(text: str) -> Iterator[Piece]:
@@ -94,30 +105,6 @@ def _quoted(kind: str, match: re.Match[str], group: int) -> Piece:
         inside = raw[1:-1].replace("'\\''", "'") if raw[0] == "'" else re.sub(r"\\([\"\\$`])", r"\1", raw[1:-1])
         return Piece(kind, inside.encode("latin-1"), start + 1, end - 1, sure=True)
     return Piece(kind, raw.encode("latin-1"), start, end, sure=True)
-
-
-def _zipped(data: bytes, cut: list[str]) -> Iterator[Piece]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for member in archive.infolist()[:400]:
-                if not member.is_dir():
-                    yield from _member(archive, member, cut)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
-        cut.append("the archive is damaged and was not read to its end")
-
-
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, cut: list[str]) -> Iterator[Piece]:
-    if member.flag_bits & 1:
-        cut.append(f"{member.filename[:120]} is encrypted")
-        return
-    try:
-        with archive.open(member) as stream:
-            content = stream.read(4_000_000)
-    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, EOFError, zlib.error):
-        cut.append(f"{member.filename[:120]} could not be unpacked")
-        return
-    at = max(0, member.header_offset)
-    yield Piece("zip", content, at, at + member.compress_size + 30, member.filename[:200])
 
 
 def _binary(data: bytes) -> Iterator[Piece]:

@@ -77,12 +77,7 @@ def _listed(work: Work, indicators: Sequence[Indicator]) -> list[Capability]:
 
 
 def _carrier(work: Work, one: Waiting) -> None:
-    inside = [piece for piece in carriers.pieces(one.data, work.cut) if one.kind == "given" or piece.sure]
-    kept = [
-        p
-        for p in inside
-        if p.sure or identify.by_magic(p.data) or sources.is_source(Waiting(p.data, p.kind, name=p.note))
-    ]
+    kept = [piece for piece in carriers.pieces(one.data, work.cut) if one.kind == "given" or piece.sure]
     if not kept and one.parent is not None:
         return
     binary = b"\0" in one.data[:8000]

@@ -19,12 +19,7 @@ def is_lua(data: bytes, name: str = "") -> bool:
         or sources.is_source(Waiting(data, "given", name=name))
     ):
         return True
-    return any(
-        piece.sure
-        or identify.by_magic(piece.data)
-        or sources.is_source(Waiting(piece.data, piece.kind, name=piece.note))
-        for piece in carriers.pieces(data, [])
-    )
+    return bool(carriers.pieces(data, []))
 
 
 def only_arguments(data: bytes) -> bool:
