@@ -301,7 +301,7 @@ class Event:
     """Something that the running program did, by the full name of the API as `Call` has it.
 
     arguments  as bounded text, one character per byte; an object is `=name`
-    carries    kinds of marked data in the arguments: `network`, `request`, `file`, `environment`, `process`
+    carries    kinds of marked data in the arguments: `network`, `request`, `file`, `environment`, `process`, `argument`
     number     the pass it was seen in;  at: milliseconds of processor time since that pass began
     """
 

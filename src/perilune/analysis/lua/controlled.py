@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from perilune.analysis.lua.apis import Mark
+from perilune.analysis.lua.run import marks
 from perilune.analysis.lua.work import Program, Waiting, Work
 from perilune.model.lua import Call, Event, Form, Identity, Literal, Loaded, Outcome, Run, Trace
 
@@ -78,7 +79,7 @@ class _Record:
         for one in events:
             call = Call(one.name, self.layer, 0, 0, one.arguments, "run")
             start, end = self._line(call.text(MOST_LINE) + (f"  {one.times} times" if one.times > 1 else ""))
-            self.called.append(replace(call, start=start, end=end))
+            self.called.append(replace(call, start=start, end=end, arguments=marks.known(one.arguments)))
             self.built += [
                 Literal(text, self.layer, start, end, "run") for text in one.arguments if not text.startswith("=")
             ]

@@ -9,7 +9,8 @@ import base64
 from functools import lru_cache
 
 MARKS = {
-    "network": "v9Rk2Qm7xT", "file": "Jd83kLw0pZ", "environment": "Yt5uHn1oBc", "request": "Wm4cGq6sEe", "process": "Np2aXv9rUi",
+    "network": "zQ7k2mRxTb", "file": "zQ7Jd3Lw0p", "environment": "zQ7u5Hn1oB", "request": "zQ7m4cG6sE", "process": "zQ7a2Xv9rU",
+    "argument": "zQ7f8Wt3yD",
 }  # fmt: skip
 
 
@@ -18,9 +19,14 @@ def carried(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(kind for kind in MARKS if any(form in text for text in texts for form in _forms(kind)))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=len(MARKS))
 def _forms(kind: str) -> tuple[str, ...]:
     mark = MARKS[kind].encode()
     # The middle of a mark's base64 depends only on where it begins among three bytes; its edges on the neighbours.
     middles = [base64.b64encode(b"\0" * shift + mark)[4:12].decode() for shift in range(3)]
     return (MARKS[kind], MARKS[kind][::-1], mark.hex(), mark.hex().upper(), *middles)
+
+
+def known(arguments: tuple[str, ...]) -> tuple[str | None, ...]:
+    """The arguments without those that came from outside: of these nothing is known but where they came from."""
+    return tuple(None if carried((one,)) else one for one in arguments)

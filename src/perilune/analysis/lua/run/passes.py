@@ -74,6 +74,7 @@ class _Try:
     runtime: str
     persona: str
     roots: frozenset[str]
+    flags: frozenset[str] = frozenset()
     why: str = ""
 
 
@@ -146,6 +147,7 @@ def _pass(zygote: Runs, story: _Story, one: _Try, ends: float) -> _Done:
     limits = story.limits
     seconds = max(0.5, min(limits.pass_seconds, ends - time.monotonic()))
     options = [story.name, str(limits.steps), one.persona, str(int(time.time())), ",".join(sorted(one.roots))]
+    options.append(",".join(sorted(one.flags)))
     ran = zygote.run(one.runtime, story.code, options, seconds, limits.trace)
     written = read(ran.written, len(story.done) + 1, limits.events)
     end, message = _ended(written, ran)
@@ -173,9 +175,16 @@ def _next(story: _Story) -> _Try | None:
     """What the next pass is to do differently, or None where another one would show nothing new."""
     last = story.done[-1]
     tried = [done.one for done in story.done]
-    for one in (_other_runtime(story, last), _with_root(last), _on_windows(last)):
-        if one is not None and replace(one, why="") not in [replace(t, why="") for t in tried]:
-            return one
+    for following in (
+        _other_runtime(story, last),
+        _with_root(last),
+        _with_arguments(last),
+        _in_jit(story),
+        _on_windows(last),
+        _unasked(story),
+    ):
+        if following is not None and replace(following, why="") not in [replace(one, why="") for one in tried]:
+            return following
     return None
 
 
@@ -199,6 +208,36 @@ def _with_root(last: _Done) -> _Try | None:
     if not re.fullmatch(r"[A-Za-z_]\w{0,60}", name) or name in last.one.roots:
         return None
     return replace(last.one, roots=last.one.roots | {name}, why=f"with a stand-in for {name}")
+
+
+def _with_arguments(last: _Done) -> _Try | None:
+    """With arguments for loaded code, where it ended because it was given none."""
+    nameless = last.end == "error" and _NIL.search(last.message) and last.written.chunks
+    if not nameless:
+        return None
+    return replace(last.one, flags=last.one.flags | {"arguments"}, why="with arguments for the code that it loads")
+
+
+_HEX = re.compile(rb"\\\\?x[0-9a-fA-F]{2}|\\\\?u\{|\bgoto\b")
+
+
+def _in_jit(story: _Story) -> _Try | None:
+    """Lua 5.1 reads `\\x41` as `x41`, silently: what it read in that way has to be read by another."""
+    last = story.done[-1]
+    if last.one.runtime != "lua51" or "luajit21" not in story.runtimes:
+        return None
+    if not _HEX.search(story.code) and not any(_HEX.search(one.code) for one in last.written.chunks):
+        return None
+    return replace(last.one, runtime="luajit21", why="Lua 5.1 does not know its escapes")
+
+
+def _unasked(story: _Story) -> _Try | None:
+    """Without the request that it looks for: what it does when nobody asks."""
+    last = story.done[-1]
+    asked = any("request" in one.carries for done in story.done for one in done.written.events)
+    if not asked or "no request" in last.one.flags:
+        return None
+    return replace(last.one, flags=last.one.flags | {"no request"}, why="without a request")
 
 
 def _on_windows(last: _Done) -> _Try | None:

@@ -26,11 +26,14 @@ S.is51 = real._VERSION == "Lua 5.1"
 S.unpack = real.unpack or real.table.unpack
 S.load_text = real.loadstring or real.load
 
--- The marks that decoy data carry, by where such data come from. The same words stand in run/marks.py.
+-- The marks that decoy data carry, by where such data come from. The same words stand in run/marks.py. All begin alike,
+-- so that most texts are looked at once.
+local ANY_MARK = "zQ7"
 S.marks = {
-  network = "v9Rk2Qm7xT", file = "Jd83kLw0pZ", environment = "Yt5uHn1oBc", request = "Wm4cGq6sEe", process = "Np2aXv9rUi",
+  network = "zQ7k2mRxTb", file = "zQ7Jd3Lw0p", environment = "zQ7u5Hn1oB", request = "zQ7m4cG6sE", process = "zQ7a2Xv9rU",
+  argument = "zQ7f8Wt3yD",
 }
-S.mark_names = { "network", "file", "environment", "request", "process" }
+S.mark_names = { "network", "file", "environment", "request", "process", "argument" }
 
 local MOST_TEXT, MOST_CODE, MOST_ARGUMENTS = 4000, 1000000, 12
 S.budget = { events = 5000, strings = 500, code = 100, code_bytes = 6000000 }
@@ -51,8 +54,9 @@ S.quoted = quoted
 
 -- Which marks a text carries.
 local function carried(text)
+  if not find(text, ANY_MARK, 1, true) then return nil end
   local found
-  for at = 1, 5 do
+  for at = 1, #S.mark_names do
     local name = S.mark_names[at]
     if find(text, S.marks[name], 1, true) then
       found = found or {}
@@ -67,6 +71,8 @@ local function tell(line) write(out, line .. "\n") end
 S.tell = tell
 
 local function now() return format("%.2f", (clock() - S.began) * 1000) end
+
+S.carried = carried
 
 -- A value as text for the trace, and what it carries.
 local function shown(value)
@@ -128,6 +134,8 @@ function S.built(text)
   if size > MOST_TEXT then text = sub(text, 1, MOST_TEXT) end
   tell('{"k":"string","s":' .. quoted(text) .. "}")
 end
+
+function S.keep(text) if #text > 2 then S.built(text) end end
 
 -- Keeps code that the program loaded.
 function S.code(how, name, depth, text, fine)

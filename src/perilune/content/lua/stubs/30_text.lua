@@ -37,6 +37,27 @@ for _, name in real.ipairs({ "char", "gsub", "reverse", "format", "rep", "upper"
 end
 table_library.concat = kept("concat", real.table.concat)
 
+-- What data from outside are searched for says what the sample waits for, or is afraid of.
+local carried, event = S.carried, S.event
+local function searching(name, one)
+  local function settle(fine, ...)
+    if not fine then
+      if (...) == S.ending then error((...), 0) end
+      return rethrow(name, (...))
+    end
+    return ...
+  end
+  return S.stub(name, function(...)
+    local text, pattern = ...
+    if type(text) == "string" and type(pattern) == "string" and carried(text) then
+      S.keep(pattern)
+      event("string." .. name, "=data from outside", pattern)
+    end
+    return settle(pcall(one, ...))
+  end)
+end
+for _, name in real.ipairs({ "find", "match" }) do string_library[name] = searching(name, real.string[name]) end
+
 local dump = real.string.dump
 string_library.dump = S.stub("dump", function(f, ...)
   S.event("string.dump", f)

@@ -43,8 +43,15 @@ local function loading(how, text, name, ...)
     f, why = load_text(text, chunk_name)
   end
   S.code(how, type(name) == "string" and name or "", depth, text, f ~= nil)
-  if f then depths[getinfo(f, "S").source] = depth end
-  return f, why
+  if not f then return f, why end
+  depths[getinfo(f, "S").source] = depth
+  if S.flags["arguments"] then
+    return function(...)
+      if select("#", ...) > 0 then return f(...) end
+      return f(S.given_arguments())
+    end
+  end
+  return f
 end
 S.loading = loading
 

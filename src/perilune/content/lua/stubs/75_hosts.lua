@@ -6,7 +6,10 @@ local results, values, callbacks, standin, marked, stub = S.results, S.values, S
 local request, network = S.marks.request, S.marks.network
 
 -- What comes from outside reads as a command and as Lua.
-local function text(kind) return S.marks[kind] .. "=id" end
+local function text(kind)
+  if kind == "request" and S.flags["no request"] then return nil end
+  return S.marks[kind] .. "=id"
+end
 
 -- Tables of what a web request brings: every name is there, and its value is marked.
 local function everything(kind)
@@ -115,7 +118,7 @@ results["vim.fn.stdpath"] = function() return "/home/d.weber/.config/nvim" end
 results["vim.fn.readfile"] = function() return { S.marks.file } end
 results["vim.fn.has"] = function() return 1 end
 results["vim.tbl_extend"] = function(_, a) return a end
-results["w.exec2str"], results["w.exec"] = function() return S.marks.process end, function() return 0 end
+results["w.exec2str"], results["w.exec"] = function() return S.marks.process .. "\n" end, function() return 0 end
 results["LibStub"] = function(name) return standin("LibStub") end
 results["UnitName"] = function() return "Player" end
 results["GetTime"] = S.time
@@ -128,20 +131,34 @@ S.entry_points = {
   { "action", function() return S.open_library("host", { ip = "198.51.100.9", name = "host" }), S.open_library("port", { number = 80, protocol = "tcp", service = "http" }) end },
   { "handle_request", function() return everything("request") end },
   { "handle", function() return marked("request", "request") end },
-  { "main", function() return text("request") end },
+  { "main", function() return text("argument") end },
   { "init", function() return nil end },
   { "on_message", function() return text("request") end },
-  { "process_attachment", function() return marked("attachment", "request") end },
+  { "process_attachment", function() return marked("attachment", "argument") end },
   { "request_handler", function() return everything("request") end },
 }
 
-S.own = {
-  RunString = true, RunStringEx = true, CompileString = true,
-}
+-- What other versions have.
+S.own = { RunString = S.RunString, RunStringEx = S.RunStringEx, CompileString = S.CompileString, loadstring = S.loadstring,
+  unpack = S.unpack, bit = S.bit, bit32 = S.bit32, jit = S.jit }
+S.own.getfenv = real.getfenv or stub("getfenv", function() return S.globals end)
+S.own.setfenv = real.setfenv or stub("setfenv", function(f, env)
+  if type(f) == "function" and not S.names[f] and not S.is_ours(real.debug.getinfo(f, "S")) then
+    for at = 1, 60 do
+      local name = real.debug.getupvalue(f, at)
+      if name == nil then break end
+      if name == "_ENV" or (name == "" or name == "(no name)") and at == 1 then
+        real.debug.upvaluejoin(f, at, function() return env end, 1)
+        break
+      end
+    end
+  end
+  return f
+end)
 
 -- A root that is asked for: a stand-in, or a function where it can only be one.
 function S.root(name)
-  if S.own[name] then return S[name] end
+  if S.own[name] then return S.own[name] end
   local value = values[name]
   if value then return (value()) end
   if results[name] or callbacks[name] then

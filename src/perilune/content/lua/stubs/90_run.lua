@@ -92,7 +92,8 @@ local function arguments_of(one)
   local given = S.callbacks[one.name]
   if given then return given() end
   local head = real.string.match(one.name, "^([%w_]+)")
-  return S.marked(head .. ".argument", "request"), S.marked(head .. ".argument", "request"), S.marked(head .. ".argument", "request")
+  local function one_more() return S.marked(head .. ".argument", "argument") end
+  return one_more(), one_more(), one_more()
 end
 
 -- Calls what was handed over, and what hosts call by name. An error here ends that call alone.
@@ -118,9 +119,12 @@ local function pump()
 end
 
 -- The sample is called with marked arguments, as a program that is handed something.
-local function given_arguments() return S.marked("argument", "request"), S.marked("argument", "request") end
+local function given_arguments() return S.marked("argument", "argument"), S.marked("argument", "argument") end
+S.given_arguments = given_arguments
 
-S.run = function(code, name, steps, persona, started, roots)
+S.flags = {}
+S.run = function(code, name, steps, persona, started, roots, flags)
+  for flag in gmatch(flags or "", "[^,]+") do S.flags[flag] = true end
   S.most_steps, S.persona, S.started = real.tonumber(steps), persona, real.tonumber(started)
   if persona == "windows" then
     S.package.config = "\\\n;\n?\n!\n-\n"
