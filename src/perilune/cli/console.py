@@ -17,7 +17,6 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from perilune.detection.oracle import Explanation
 from perilune.model.case import Case, ProcessNode
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Evidence, Level, Role, Rule
@@ -32,10 +31,11 @@ from perilune.report.text import (
     visible,
     when,
 )
-from perilune.store.cases import Summary
 
 if TYPE_CHECKING:
+    from perilune.detection.oracle import Explanation
     from perilune.pipeline import RuleOnEvent
+    from perilune.store.cases import Summary
 
 PIPE_WIDTH = 160  # where there is no terminal to ask
 _piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
@@ -116,6 +116,8 @@ def rule_table(rules: Sequence[Rule]) -> Table:
 
 def summary_of(case: Case) -> Summary:
     """The queue's line for a case that was not stored."""
+    from perilune.store.cases import Summary  # and with it the database, which only this command needs
+
     return Summary(
         id=case.id or "-",
         status=case.status,

@@ -9,10 +9,10 @@ import orjson
 
 from perilune import __version__
 from perilune.model.case import Case, ProcessNode, TimelineEntry
+from perilune.model.events import EventRef
 from perilune.model.findings import Explained, Finding, Reason
 from perilune.model.rules import Evidence, Refusal, RuleSet
 from perilune.model.sources import Reading, SourceReport
-from perilune.model.tables import EventRef
 
 if TYPE_CHECKING:
     from perilune.detection.oracle import Explanation

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from perilune.model.events import EventRef
 from perilune.model.findings import Explained, Finding, Reason
 from perilune.model.rules import Level
 from perilune.model.sources import SourceReport
-from perilune.model.tables import EventRef
 
 
 class Status(StrEnum):

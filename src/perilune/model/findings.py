@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from perilune.model.analysis import Analysis
+from perilune.model.events import EventRef
 from perilune.model.rules import Evidence, Level
-from perilune.model.tables import EventRef
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum, StrEnum
 
-from perilune.model.tables import EventRef
+from perilune.model.events import EventRef
 
 
 class Level(IntEnum):

@@ -18,6 +18,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from perilune.model.events import EventRef as EventRef
+
 TEXT = pa.string()
 LONG = pa.int64()
 BOOL = pa.bool_()
@@ -187,15 +189,6 @@ TABLES: Mapping[str, TableSchema] = MappingProxyType({
                _EVENT),
     )
 })  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class EventRef:
-    """Where an event stands: its table, its file and the record's number in that file."""
-
-    table: str
-    source: str
-    record: int
 
 
 @dataclass(frozen=True, slots=True)
