@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from perilune.model.actions import Action, Endpoint, Kind, Observation, Receipt, Request
 from perilune.model.sources import Problem
 
 if TYPE_CHECKING:
@@ -86,15 +87,11 @@ class Columns:
 class Halves:
     """Windows events of one kind, of which only the head is decoded; see `readers.halves`.
 
-    heads    the decoded `System` of each
-    bodies   the JSON text of each one's `EventData`
-    texts    the JSON text of each, whole
+    events  each with its `System` decoded, and with its `EventData` as JSON text
     """
 
     kind: str
-    heads: Sequence[object]
-    bodies: Sequence[object]
-    texts: Sequence[str]
+    events: Sequence[object]
     numbers: Sequence[int]
     size: int = 0
 
@@ -148,4 +145,38 @@ class Reader(Protocol):
 
     def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
         """All records, in batches of bounded size; faults as counted problems, never as exceptions."""
+        ...
+
+
+class Connector(Protocol):
+    """A product or a host that actions are done on.
+
+    name     as given to `--connector`
+    handles  the kinds of action that it can do; others are refused when a plan is made
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def handles(self) -> frozenset[Kind]: ...
+
+    def endpoints(self, host: str) -> Sequence[Endpoint]:
+        """Every machine that goes by this name: none, one, or several."""
+        ...
+
+    def describe(self, action: Action) -> Sequence[Request]:
+        """What `act` would send or change, exactly; asks and changes nothing."""
+        ...
+
+    def check(self, action: Action) -> Observation:
+        """Whether the action's effect is there now. Reads only. Raises ConnectorError where it cannot tell."""
+        ...
+
+    def act(self, action: Action, key: str) -> Receipt:
+        """Does it once. `key` names this act for ever: a second call with it must not double the effect.
+
+        What an inverse needs is kept under the key before anything is changed. Raises ConnectorError where nobody
+        can say whether it happened.
+        """
         ...

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cache
 from io import SEEK_END, BytesIO
 from itertools import islice
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import orjson
 
 from perilune.model.sources import Problem
 from perilune.ports import Count, Halves, Limits, Lost, Read
+from perilune.readers.circles import CHUNK, HEADER, Patched, find_patches
 from perilune.readers.gather import ENOUGH_BYTES, Gathered
-from perilune.readers.halves import Heads
+from perilune.readers.heads import Heads
 from perilune.readers.mappings import Mappings
-from perilune.readers.streams import read_head, spooled
+from perilune.readers.streams import spooled
 from perilune.readers.windows import SCRIPT_BLOCK, Kinds, Raw, ScriptBlocks, shape
 
 MAGIC = b"ElfFile\0"
-_HEADER = 4096
-_CHUNK = 65_536
 _SMALL = 8 << 20
-_HANDFUL = 256  # records decoded at once
+_HANDFUL = 64  # records decoded at once
 _CHUNK_COUNT = 42  # where the header says how many there are
-# Where a chunk keeps its tables of names and of templates, and what they hold
-_CHAINS = ((128, struct.Struct("<64I")), (384, struct.Struct("<32I")))
-_NUMBER = struct.Struct("<I")
 
 
 class EvtxReader:
@@ -74,21 +70,23 @@ class _Events:
         self.gathered = Gathered()
         self._heads = heads
         self._kinds = Kinds()
-        self._halves: dict[str, _Halves] = {}
+        self._halves: dict[str, tuple[list[object], list[int]]] = {}
         self._bytes = 0
 
     def take(self, texts: list[str]) -> Iterator[Read]:
-        kind_of, halves = self._heads.kind, self._halves
-        for number, (text, event) in enumerate(zip(texts, self._heads.decode(texts), strict=True), self.found + 1):
-            kind = kind_of(event)
+        halves, number = self._halves, self.found
+        events = self._heads.decode(texts)
+        for event, kind in zip(events, self._heads.kinds(events), strict=True):
+            number += 1
             if kind is None:
-                yield from self._look(text, number)
+                yield from self._look(texts[number - self.found - 1], number)
                 continue
             known = halves.get(kind)
             if known is None:
-                known = halves[kind] = _Halves([], [], [], [])
-            known.add(event, text, number)
-        self.found += len(texts)
+                known = halves[kind] = ([], [])
+            known[0].append(event)
+            known[1].append(number)
+        self.found = number
         self._bytes += sum(map(len, texts))
         if self._bytes >= ENOUGH_BYTES:
             yield from self.drain()
@@ -110,10 +108,11 @@ class _Events:
     def drain(self) -> Iterator[Read]:
         yield from self.gathered.drain()
         halves = dict(self._halves)
+        each = self._bytes // max(1, sum(len(numbers) for _, numbers in halves.values()))
         self._halves.clear()
         self._bytes = 0
-        for kind, one in halves.items():
-            yield Halves(kind, *one, sum(map(len, one.texts)))
+        for kind, (events, numbers) in halves.items():
+            yield Halves(kind, events, numbers, each * len(numbers))
 
     def finish(self) -> Iterator[Read]:
         for joined, first, size in self.blocks.rest():
@@ -121,21 +120,6 @@ class _Events:
         yield from self.drain()
         yield from self.blocks.problems()
         yield Count(found=self.found, skipped={"part of a script, joined to its first part": self.blocks.joined})
-
-
-class _Halves(NamedTuple):
-    """Events of one kind, as `Halves` has them."""
-
-    heads: list[object]
-    bodies: list[object]
-    texts: list[str]
-    numbers: list[int]
-
-    def add(self, event: Any, text: str, number: int) -> None:
-        self.heads.append(event.System)
-        self.bodies.append(event.EventData)
-        self.texts.append(text)
-        self.numbers.append(number)
 
 
 def _read(stream: BinaryIO, heads: Heads, limits: Limits) -> Iterator[Read]:
@@ -161,11 +145,11 @@ def _decoded(stream: BinaryIO, limits: Limits) -> Iterator[list[str] | Lost]:
     from evtx import PyEvtxParser
 
     yield from _cut_short(stream)
-    patches = _patches(stream)
+    patches = find_patches(stream)
     if patches:
         yield Lost(Problem("chunk whose table of names runs in a circle", len(patches)))
     try:
-        records = PyEvtxParser(_Patched(stream, patches) if patches else stream, 1).records_json()
+        records = PyEvtxParser(Patched(stream, patches) if patches else stream, 1).records_json()
     except BaseException as error:  # noqa: BLE001 - the door for one bad file; a panic in Rust is no Exception
         _raise_if_ours(error)
         yield Lost(Problem(f"not readable as an event log: {_words(error)}"))
@@ -210,71 +194,11 @@ def _cut_short(stream: BinaryIO) -> Iterator[Lost]:
     """Says when the file does not end where a chunk does, or before its last chunk."""
     size = stream.seek(0, SEEK_END)
     stream.seek(0)
-    chunks, rest = divmod(size - _HEADER, _CHUNK)
-    if size < _HEADER or rest:
+    chunks, rest = divmod(size - HEADER, CHUNK)
+    if size < HEADER or rest:
         yield Lost(Problem("truncated: the file ends in the middle of a chunk", 1, f"byte {size}"))
         return
-    (declared,) = struct.unpack_from("<H", stream.read(_HEADER), _CHUNK_COUNT)
+    (declared,) = struct.unpack_from("<H", stream.read(HEADER), _CHUNK_COUNT)
     stream.seek(0)
     if chunks < declared:
         yield Lost(Problem(f"truncated: {chunks} of {declared} chunks are there", 1, f"byte {size}"))
-
-
-def _patches(stream: BinaryIO) -> dict[int, bytes]:
-    """Zeros for each table entry that starts a circular chain: following it, `evtx` 0.14 would never return.
-
-    A chunk's names and templates hang in chains of offsets. The package stops at an entry that points to itself
-    but not at longer circles, and it holds the interpreter meanwhile. Without the entry it reads the name where
-    it stands, so nothing is lost.
-    """
-    found: dict[int, bytes] = {}
-    stream.seek(_HEADER)
-    begin = _HEADER
-    while len(chunk := read_head(stream, _CHUNK)) >= 512:
-        for table, entries in _CHAINS:
-            offsets = entries.unpack_from(chunk, table)
-            for place in _circular(chunk, offsets):
-                found[begin + table + 4 * place] = bytes(4)
-        begin += _CHUNK
-    stream.seek(0)
-    return found
-
-
-def _circular(chunk: bytes, offsets: Sequence[int]) -> Iterator[int]:
-    """Which of these chains never end. Most end at once, and a file has thousands."""
-    number, last = _NUMBER.unpack_from, len(chunk) - 4
-    for place, offset in enumerate(offsets):
-        if 0 < offset <= last and number(chunk, offset)[0] and _is_circular(chunk, offset):
-            yield place
-
-
-def _is_circular(chunk: bytes, offset: int) -> bool:
-    seen = {offset}
-    while 0 < offset <= len(chunk) - 4:
-        (offset,) = struct.unpack_from("<I", chunk, offset)
-        if offset in seen:
-            return True
-        seen.add(offset)
-    return False
-
-
-class _Patched:
-    """The stream with some bytes replaced; what the package needs of a file and no more."""
-
-    def __init__(self, stream: BinaryIO, patches: dict[int, bytes]) -> None:
-        self._stream = stream
-        self._patches = patches
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._stream.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._stream.tell()
-
-    def read(self, size: int = -1) -> bytes:
-        begin = self._stream.tell()
-        data = bytearray(self._stream.read(size))
-        for at, patch in self._patches.items():
-            if begin <= at <= begin + len(data) - len(patch):
-                data[at - begin : at - begin + len(patch)] = patch
-        return bytes(data)

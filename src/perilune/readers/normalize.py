@@ -18,7 +18,8 @@ from perilune.model.tables import BOOL, COLUMNS, LONG, TABLES, TEXT, Table
 from perilune.ports import Columns, Halves, Limits, Records, Rows
 from perilune.readers.fields import Array, Block, Projection, Raw, RawColumn, Wanted, left_over, to_block
 from perilune.readers.filling import Batch, to_columns
-from perilune.readers.halves import Taking, whole_events
+from perilune.readers.halves import Taking
+from perilune.readers.heads import whole_events
 from perilune.readers.mappings import Extra, FieldPath, Map, Mappings
 from perilune.readers.values import Faults
 

@@ -32,11 +32,11 @@ def is_plain(data: object) -> TypeGuard[dict[str, str | int | bool | None]]:
         is_object(data)
         and "Data" not in data
         and all(value is None or type(value) in (str, int, bool) for value in data.values())
-        and _NO_NAME.search("".join(data)) is None
+        and NO_NAME.search("".join(data)) is None
     )
 
 
-_NO_NAME = re.compile(r'["\\\x00-\x1f]')  # what no field's name may hold in a decoder
+NO_NAME = re.compile(r'["\\\x00-\x1f]')  # what no field's name may hold in a decoder
 
 
 class Kinds:
