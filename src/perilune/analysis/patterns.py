@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import ahocorasick_rs
@@ -106,6 +107,7 @@ def _compiled(name: str, pattern: str) -> Any:
         ) from None
 
 
+@lru_cache(maxsize=2_000)  # a catalogue asks once to sort its patterns and once to search with them
 def required(pattern: str) -> frozenset[str] | None:
     """Lower-case literals of which every match holds at least one; None where there is no such set."""
     try:

@@ -12,7 +12,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from perilune import __version__
-from perilune.cli import console, output
+from perilune.cli import console
 from perilune.cli.analyze_lua import LuaPart
 from perilune.model.analysis import Analysis, Capability, Command, Indicator, Layer, LayerState, Listing, Weighed
 from perilune.report.text import severity_mark, severity_word, shorten
@@ -160,6 +160,7 @@ def _listed(listings: Sequence[Listing]) -> Text:
 
 
 def dump(found: Sequence[tuple[str, Analysis]], parts: Sequence[LuaPart] = ()) -> bytes:
+    from perilune.cli import output
     from perilune.cli.analyze_lua_json import lua_object
 
     analyses = [analysis_object(one, where) for where, one in found]

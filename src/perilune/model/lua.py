@@ -58,7 +58,7 @@ class Identity:
     host: str = ""
 
 
-_BARE = re.compile(r"-?\d[\d.e+-]*|0x[\da-fA-F]+|nil|true|false")
+_BARE = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?|0x[\da-fA-F]+|nil|true|false")
 
 
 def argument_text(value: str | None, most: int) -> str:

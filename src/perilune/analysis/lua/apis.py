@@ -174,7 +174,7 @@ class Apis:
         for name, first, _ in self._patterns.search(joined):
             for match, _ in zip(self._strings[name].finditer(joined, first), range(MOST_SIGNS), strict=False):
                 literal = literals[_place(starts, match.start())]
-                shown = Sign(literal.layer, literal.start, literal.end, match.group()[:160], "string")
+                shown = Sign(literal.layer, literal.start, literal.end, match.group().strip()[:160], "string")
                 signs.setdefault(f"{name}/strings", []).append(shown)
 
     def _held(self, signs: Mapping[str, list[Sign]]) -> list[Capability]:

@@ -14,9 +14,9 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO
+from typing import Any
 
 MOST_MEMBERS = 1_000
 MOST_MEMBER = 8_000_000
@@ -147,12 +147,11 @@ def _tar(work: Unpack, data: bytes) -> Opened:
                 yield content, info.offset_data, info.offset_data + info.size, info.name[:200]
 
 
+_STREAMS: Mapping[int, Callable[[io.BytesIO], Any]] = {0x1F: gzip.open, 0x42: bz2.open, 0xFD: lzma.open}
+
+
 def _stream(work: Unpack, data: bytes) -> Opened:
-    packed = io.BytesIO(data)
-    opened: dict[bytes, Callable[[], IO[bytes]]] = {
-        b"\x1f": lambda: gzip.GzipFile(fileobj=packed), b"B": lambda: bz2.BZ2File(packed), b"\xfd": lambda: lzma.LZMAFile(packed),
-    }  # fmt: skip
-    with opened[data[:1]]() as stream:
+    with _STREAMS[data[0]](io.BytesIO(data)) as stream:
         content = stream.read(MOST_MEMBER + 1)
     yield content[: work.take(len(content), "the packed stream")], 0, len(data), "packed"
 

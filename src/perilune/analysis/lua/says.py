@@ -7,7 +7,7 @@ import re
 from perilune.analysis.lua.apis import Apis
 from perilune.model.analysis import Capability
 
-_QUOTED = re.compile(r'"[^"]*"')
+_FIRST = re.compile(r"[^\s(]+\((\"[^\"]*\")")  # the first argument of a call, where it is a known text
 
 
 def sentence(one: Capability, apis: Apis) -> str:
@@ -16,7 +16,8 @@ def sentence(one: Capability, apis: Apis) -> str:
         return f"runs a command: {one.title[:1].lower()}{one.title[1:]}"
     if "{0}" not in definition.says:
         return definition.says
-    known = [quoted[0] for sign in one.signs if (quoted := _QUOTED.findall(sign.text))]
-    if not known and all(sign.test != "string" for sign in one.signs):
+    calls = [sign for sign in one.signs if sign.test != "string"]
+    known = [found.group(1) for sign in calls if (found := _FIRST.match(sign.text))]
+    if calls and not known:
         return definition.says.replace("{0}", "something that is computed or comes from outside")
     return definition.says.replace("{0}", known[0] if known else f'"{one.signs[0].text}"')
