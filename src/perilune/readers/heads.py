@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ HEAD, BODY = "System", "EventData"
 _LEAF = str | int | None
 _PROVIDER, _ID = ("Provider", "#attributes", "Name"), ("EventID",)
 
-_Tree = dict[str, "_Tree"]
+Tree = dict[str, "Tree"]
 Get = Callable[[Sequence[Any]], list[object]]
 
 
@@ -34,7 +34,7 @@ class Heads:
         paths = {path for one in _windows_maps(mappings) for path in paths_of(one)}
         self._is_able = not any(NO_NAME.search("".join(path)) for path in paths)
         wanted = {path[1:] for path in paths if path[0] == HEAD} if self._is_able else set()
-        tree = _tree([_PROVIDER, _ID, *sorted(path for path in wanted if path and path[0] != "EventID")])
+        tree = tree_of([_PROVIDER, _ID, *sorted(path for path in wanted if path and path[0] != "EventID")])
         event = msgspec.defstruct(
             "Event", [(HEAD, _struct(tree)), (BODY, msgspec.Raw, msgspec.Raw(b""))], gc=False
         )  # fmt: skip
@@ -103,8 +103,9 @@ def paths_of(one: Map) -> Iterator[FieldPath]:
     yield from one.extra.add.values() if one.extra else ()
 
 
-def _tree(paths: Sequence[FieldPath]) -> _Tree:
-    found: _Tree = {}
+def tree_of(paths: Iterable[FieldPath]) -> Tree:
+    """The names in each object on the way to these paths."""
+    found: Tree = {}
     for path in paths:
         at = found
         for name in path:
@@ -112,13 +113,13 @@ def _tree(paths: Sequence[FieldPath]) -> _Tree:
     return found
 
 
-def _struct(tree: _Tree) -> type[msgspec.Struct]:
+def _struct(tree: Tree) -> type[msgspec.Struct]:
     """A type with the leaves of the tree, and with nothing else that stands beside them."""
     fields = [(attribute(name), _kind_of(name, below), None) for name, below in tree.items()]
     return msgspec.defstruct("Head", fields, rename={attribute(name): name for name in tree}, gc=False)
 
 
-def _kind_of(name: str, below: _Tree) -> Any:
+def _kind_of(name: str, below: Tree) -> Any:
     if name == "EventID":
         return int | _Numbered | None
     return _struct(below) | None if below else _LEAF

@@ -5,9 +5,9 @@ A decoder skips what no column takes, and gives columns; see `columnar`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any, Literal, cast
 
@@ -17,7 +17,8 @@ import pyarrow as pa
 from perilune.model.tables import COLUMNS, TABLES
 from perilune.readers import defender
 from perilune.readers.fields import is_array, narrow
-from perilune.readers.mappings import FieldPath, Joined, Map, Mappings
+from perilune.readers.heads import Tree, paths_of, tree_of
+from perilune.readers.mappings import FieldPath, Map, Mappings
 from perilune.readers.values import dump
 from perilune.readers.windows import SCRIPT_BLOCK, Kinds, is_object, is_plain
 
@@ -107,8 +108,8 @@ def _provider_and_id(system: Mapping[str, object]) -> tuple[str | None, int | No
 
 
 def _shape_of_events(kind: str, one: Map, names: tuple[str, ...], provider: str, event_id: int) -> Shape | None:
-    wanted = [path[1:] for path in _paths(one) if path[0] == "System"]
-    tree = _tree([*wanted, ("Provider", "#attributes", "Name"), ("EventID",)])
+    wanted = [path[1:] for path in paths_of(one) if path[0] == "System"]
+    tree = tree_of([*wanted, ("Provider", "#attributes", "Name"), ("EventID",)])
     fixed = {("Provider", "#attributes", "Name"): Literal[provider], ("EventID",): Literal[event_id]}
     data = _struct(dict.fromkeys(names, (_VALUE, None)), strict=True)
     event = _struct({"System": _nested(tree, fixed, ()), "EventData": data})
@@ -124,26 +125,7 @@ def _shape_of_events(kind: str, one: Map, names: tuple[str, ...], provider: str,
     return Shape.of(_struct({"Event": event}), finish, names)
 
 
-def _paths(one: Map) -> Iterator[FieldPath]:
-    for column in one.columns:
-        for source in column.sources:
-            yield from source.paths if isinstance(source, Joined) else (source,)
-    yield from one.extra.add.values() if one.extra else ()
-
-
-_Tree = dict[str, "_Tree"]
-
-
-def _tree(paths: Sequence[FieldPath]) -> _Tree:
-    found: _Tree = {}
-    for path in paths:
-        at = found
-        for name in path:
-            at = at.setdefault(name, {})
-    return found
-
-
-def _nested(tree: _Tree, fixed: Mapping[FieldPath, Any], above: FieldPath) -> type[msgspec.Struct]:
+def _nested(tree: Tree, fixed: Mapping[FieldPath, Any], above: FieldPath) -> type[msgspec.Struct]:
     fields: dict[str, Any] = {}
     for name, below in tree.items():
         path = (*above, name)
@@ -154,7 +136,7 @@ def _nested(tree: _Tree, fixed: Mapping[FieldPath, Any], above: FieldPath) -> ty
     return _struct(fields)
 
 
-def _system(objects: Sequence[Any], tree: _Tree) -> Any:
+def _system(objects: Sequence[Any], tree: Tree) -> Any:
     """A struct column of the wanted fields, or None when one of them is not plain."""
     found: dict[str, Any] = {}
     for name, values in _columns(objects, tuple(tree)).items():
@@ -241,6 +223,11 @@ def table_of(names: Sequence[str], columns: Mapping[str, Sequence[object]]) -> s
         return None
     if len(actions) * len(named) > _MOST_ACTIONS:
         return None
+    return _one_table(tuple(names), frozenset(named), frozenset(actions))
+
+
+@lru_cache(512)
+def _one_table(names: tuple[str, ...], named: frozenset[object], actions: frozenset[object]) -> str | None:
     found = {defender.find_table(names, name, action) for name in named for action in actions}
     table = found.pop()
     return table if not found and table is not None and _fits(names, table) else None
