@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from perilune.detection import matcher, narrow
+from perilune.detection import matcher, memory, narrow
+from perilune.detection.plan import join
+from perilune.detection.shape import shape
 from perilune.model.rules import Rule
 from perilune.model.tables import Table
 from tests.detection import strategies
@@ -66,6 +68,28 @@ def test_dictionary_encoded_and_chunked_columns_give_the_same(rules: list[Rule],
     whole = pa.table(encoded, names=batch.data.column_names)
     chunked = pa.concat_tables([whole.slice(0, 1), whole.slice(1)])
     assert by_matcher(rules, Table(batch.name, chunked)) == by_matcher(rules, batch)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(strategies.rules, min_size=RULES, max_size=RULES),
+    st.lists(strategies.rows, min_size=2, max_size=ROWS),
+    st.lists(st.lists(st.integers(0, ROWS), min_size=1, max_size=9), min_size=3, max_size=6),
+    st.sampled_from([200, 1_000_000]),
+    st.booleans(),
+)
+def test_what_is_remembered_changes_nothing(
+    rules: list[Rule], rows: list[Row], batches: list[list[int]], most: int, large: bool
+) -> None:
+    plan = join([shape(rule) for rule in rules])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "LEAST_BYTES", 0)
+        patch.setattr(memory, "MOST_BYTES", most)  # the smaller forgets all now and then
+        patch.setattr(narrow, "MAX_ROWS", 0 if large else narrow.MAX_ROWS)
+        for batch in batches:
+            some = table(strategies.TABLE, [rows[at % len(rows)] for at in batch])
+            found, where = matcher.match(plan, some)
+            assert set(zip(found.tolist(), where.tolist(), strict=True)) == by_oracle(rules, some)
 
 
 PARTS = 6  # so that all processors share what the oracle takes minutes for

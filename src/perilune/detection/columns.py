@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from perilune.detection.memory import Memory, Words
 from perilune.detection.predicates import Predicate, predicate
 from perilune.detection.shape import ANY_VALUE
 from perilune.detection.values import as_text, fold, item, json_object
@@ -20,8 +21,9 @@ Codes = npt.NDArray[np.int32]
 Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
-_SLICES = 200  # values whose rows are cheaper to take one by one
-_FEW = 6  # look-ups by value that are cheaper by going through all rows than by sorting them first
+_ONE_BY_ONE = 4  # values that are cheaper to compare with each row than to look up for each row
+_OFTEN = 8  # a value that more than one in 2**8 rows has is looked up by itself
+_COUNTED = 1 << 12  # distinct codes up to which Arrow sorts by counting
 _UNKNOWN, _NO, _YES = 0, 1, 2
 
 
@@ -32,18 +34,25 @@ class Column:
     """
 
     def __init__(self, codes: Codes, values: pa.Array[Any], *, many: bool = False) -> None:
-        self.codes = codes
+        self.narrow = codes
         self.values = values
         self.null = len(values)
         self._many = many  # each value is a list of texts, of which any may meet a test
-        self._asked = 0  # how often rows were looked up by value
+        self._often: dict[int, Rows] = {}  # the rows of values that many rows have
+        self._memory: Memory | None = None
+        self.numbers: Rows | None = None  # of the values in the memory
         self._memo: dict[str, npt.NDArray[np.uint8]] = {}  # by test, what is known of each value
         self._settled: dict[str, Mask] = {}  # by test, where it is known of all values
 
     @cached_property
+    def codes(self) -> Rows:
+        """The rows' codes, as wide as numpy wants an index: narrower ones it widens at each use."""
+        return self.narrow.astype(np.intp)
+
+    @cached_property
     def counts(self) -> npt.NDArray[np.intp]:
         """How many rows have each code."""
-        return np.bincount(self.codes, minlength=self.null + 1)
+        return np.bincount(self.narrow, minlength=self.null + 1)
 
     @cached_property
     def has_null(self) -> bool:
@@ -58,6 +67,10 @@ class Column:
             joined = [fold("\n".join(texts)) for texts in self.originals]  # type: ignore[arg-type]
             return pa.array(joined, pa.string())
         return pa.array([fold(as_text(value) or "") for value in self.originals], pa.string())
+
+    def lowered_of(self, codes: Rows) -> pa.StringArray:
+        """Some of the distinct values folded; only of texts."""
+        return cast("pa.StringArray", pc.utf8_lower(self.values.take(codes)))
 
     @cached_property
     def originals(self) -> list[object]:
@@ -76,29 +89,46 @@ class Column:
         """The JSON objects that the distinct values spell."""
         return [json_object(text) if isinstance(text, str) else {} for text in self.originals]
 
+    def expect(self, values: Rows) -> None:
+        """Says which values' rows will be asked for, so that those few rows can be put in order at once."""
+        self._expected[values] = True
+        self.__dict__.pop("_rare", None)
+
     @cached_property
-    def _order(self) -> tuple[Rows, Rows]:
-        """All rows in the order of their codes, and where each code's rows begin."""
-        starts = np.zeros(self.null + 2, np.intp)
-        np.cumsum(self.counts, out=starts[1:])
-        return _sorted_rows(self.codes, self.null), starts
+    def _expected(self) -> Mask:
+        return np.zeros(self.null + 1, np.bool_)
+
+    @cached_property
+    def _rare(self) -> tuple[Rows, Rows, Rows]:
+        """The rows of the expected values that few rows have, by value, and where each value's begin and end."""
+        rare = self._expected & (self.counts <= len(self.narrow) >> _OFTEN)
+        rows = np.flatnonzero(rare[self.codes])
+        ends = np.cumsum(np.where(rare, self.counts, 0))
+        begins = np.where(rare, ends - self.counts, -1)
+        return rows[_order_of(self.narrow[rows], self.null)], begins, ends
 
     def rows_of(self, values: Rows) -> Rows:
         """The rows that have one of the codes, in no particular order."""
-        self._asked += 1
-        if self._asked <= _FEW:
-            wanted = np.zeros(self.null + 1, np.bool_)
-            wanted[values] = True
-            return np.flatnonzero(wanted[self.codes])
-        order, starts = self._order
-        begins, ends = starts[values], starts[values + 1]
-        if len(values) <= _SLICES:
-            each = [order[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
-            return np.concatenate(each) if each else np.empty(0, np.intp)
-        lengths = ends - begins
-        upto = np.cumsum(lengths)
-        rows: Rows = order[np.repeat(begins - upto + lengths, lengths) + np.arange(int(upto[-1]))]
-        return rows
+        order, begins, ends = self._rare
+        first = begins[values]
+        found, others = first >= 0, values[first < 0]
+        if len(others) > _ONE_BY_ONE:
+            return self._passed(values)
+        spans = zip(first[found].tolist(), ends[values[found]].tolist(), strict=True)
+        each = [order[begin:end] for begin, end in spans] + [self._rows_of_one(value) for value in others.tolist()]
+        return each[0] if len(each) == 1 else np.concatenate(each) if each else np.empty(0, np.intp)
+
+    def _rows_of_one(self, value: int) -> Rows:
+        """The rows of a value that many rows have; such values are few and asked for often."""
+        if value not in self._often:
+            self._often[value] = np.flatnonzero(self.narrow == value)
+        return self._often[value]
+
+    def _passed(self, values: Rows) -> Rows:
+        """The rows that have one of the codes, found by going through all rows."""
+        wanted = np.zeros(self.null + 1, np.bool_)
+        wanted[values] = True
+        return np.flatnonzero(wanted[self.codes])
 
     def rows_of_each(self, values: Rows) -> tuple[Rows, Rows]:
         """The rows that have the codes, code after code, and for each row which of the codes it has."""
@@ -107,6 +137,13 @@ class Column:
         upto = np.cumsum(lengths)
         which = np.repeat(np.arange(len(values)), lengths)
         return order[np.repeat(starts[values] - upto + lengths, lengths) + np.arange(len(which))], which
+
+    @cached_property
+    def _order(self) -> tuple[Rows, Rows]:
+        """All rows in the order of their codes, and where each code's rows begin."""
+        starts = np.zeros(self.null + 2, np.intp)
+        np.cumsum(self.counts, out=starts[1:])
+        return _order_of(self.narrow, self.null), starts
 
     def met_by(self, key: str, codes: npt.NDArray[np.integer]) -> Mask:
         """For each of the codes, whether the value meets the test; each distinct value is tested once.
@@ -119,16 +156,38 @@ class Column:
             return mask
         memo = self._memo.get(key)
         if memo is None:
-            memo = self._memo[key] = np.zeros(self.null + 1, np.uint8)
-            memo[self.null] = _YES if predicate(key).on_null else _NO
+            memo = self._memo[key] = self._remembered(key)
         seen = memo[codes]
         unknown = (seen == _UNKNOWN).nonzero()[0]
         if len(unknown):
             new = distinct(codes[unknown], self.null + 1)
-            memo[new] = self._tested(predicate(key), new.tolist())
+            memo[new] = tested = self._tested(predicate(key), new.tolist())
+            if self._memory is not None and self.numbers is not None:
+                self._memory.note(key, self.numbers[new], tested)
             seen = memo[codes]
         mask = seen == _YES
         return mask
+
+    def remember(self, memory: Memory) -> None:
+        """Uses what is known of these values from the batches before."""
+        if pa.types.is_string(self.values.type) and not self._many and self.null:
+            self._memory = memory
+            self.numbers = memory.numbers(cast("list[str]", self.originals), self.values.nbytes)
+
+    def words(self, needles: int, scan: Callable[[Rows | None], Words]) -> Words:
+        """The words found by `scan`, which is given the values to search, or None for all."""
+        if self._memory is None or self.numbers is None:
+            return scan(None)
+        return self._memory.words(needles, self.numbers, scan)
+
+    def _remembered(self, key: str) -> npt.NDArray[np.uint8]:
+        memo = np.zeros(self.null + 1, np.uint8)
+        if self._memory is not None and self.numbers is not None:
+            known = self._memory.known(key, self.numbers)
+            if known is not None:
+                memo[:-1] = known
+        memo[self.null] = _YES if predicate(key).on_null else _NO
+        return memo
 
     def settle(self, key: str, found: Rows, *, exact: bool) -> None:
         """Notes what a search says of a test: no other value can meet it; these do, or may where not `exact`."""
@@ -136,8 +195,9 @@ class Column:
             self._settled[key] = np.zeros(self.null + 1, np.bool_)
             self._settled[key][found] = True
         else:
-            self._memo[key] = np.full(self.null + 1, _NO, np.uint8)
-            self._memo[key][found] = _UNKNOWN
+            memo = np.full(self.null + 1, _NO, np.uint8)
+            memo[found] = self._remembered(key)[found]
+            self._memo[key] = memo
 
     def is_known(self, key: str) -> bool:
         """Whether anything is known of a test."""
@@ -174,8 +234,10 @@ def distinct(codes: npt.NDArray[np.integer], most: int) -> Rows:
     return np.flatnonzero(seen)
 
 
-def _sorted_rows(codes: Codes, most: int) -> Rows:
-    """A stable argsort by code; numpy's is a fast radix sort for 16 bits, so wider codes take two passes."""
+def _order_of(codes: Codes, most: int) -> Rows:
+    """A stable argsort by code: by counting where codes are few, else by numpy's radix sort of 16 bits."""
+    if most < _COUNTED:
+        return pc.array_sort_indices(pa.array(codes)).to_numpy().view(np.intp)
     low = np.argsort(codes.astype(np.uint16), kind="stable")  # the low 16 bits
     if most < 1 << 16:
         return low
@@ -186,8 +248,9 @@ def _sorted_rows(codes: Codes, most: int) -> Rows:
 class Columns:
     """The columns of one batch, each encoded when it is first asked for."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, memories: dict[str, Memory]) -> None:
         self._table = table
+        self._memories = memories
         self._names = frozenset(table.data.column_names)
         self._found: dict[str, Column | None] = {}
 
@@ -206,7 +269,9 @@ class Columns:
             return None
         data = self._table.data.column(outer)
         if not inner:
-            return _encoded(data)
+            column = _encoded(data)
+            column.remember(self._memories.setdefault(name, Memory()))
+            return column
         if pa.types.is_list(data.type):
             return _items(data, inner)
         documents = self.get(outer)
@@ -264,8 +329,8 @@ def _items(data: pa.ChunkedArray[Any], index: str) -> Column:
 
 def _inside(outer: Column, values: list[str | None]) -> Column:
     encoded = cast("pa.DictionaryArray[Any, Any]", pc.dictionary_encode(pa.array([*values, None], pa.string())))
-    return Column(_codes(encoded, len(encoded.dictionary))[outer.codes], encoded.dictionary)
+    return Column(_codes(encoded, len(encoded.dictionary))[outer.narrow], encoded.dictionary)
 
 
 def _of_lists(outer: Column, lists: list[list[str]]) -> Column:
-    return Column(outer.codes, pa.array(lists, pa.list_(pa.string())), many=True)
+    return Column(outer.narrow, pa.array(lists, pa.list_(pa.string())), many=True)

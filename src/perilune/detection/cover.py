@@ -38,7 +38,8 @@ EQUALS = "n"  # a number, or a truth as 0 or 1
 # Columns with few distinct values, where looking for any word is cheap. All others are judged by the word.
 _WORDY = ("CommandLine", "ScriptText", "RegistryKey", "RegistryValueData", "AdditionalFields", "XArguments", "XQuery")
 _COMMON = 0.016  # share of values: above it, looking for the word costs more than verifying without it
-_SHORT = 3
+_SHORT = 3  # letters of ASCII; other letters are rare by themselves
+_UNSEEN = 1e-5  # the share of values that have a word of one letter which no ordinary value has
 
 
 class Word(NamedTuple):
@@ -162,8 +163,8 @@ def _share(word: Word) -> float:
     """The share of a column's values that are expected to have the word."""
     if not is_wordy(word.column):
         return _COMMON / 100
-    short = _COMMON if len(word.text) < _SHORT and word.kind != IS else 0
-    return _common_share(word.text) + short + _COMMON / 10 / len(word.text)
+    short = _COMMON if len(word.text) < _SHORT and word.text.isascii() and word.kind != IS else 0
+    return _common_share(word.text) + short + _UNSEEN / len(word.text)
 
 
 @lru_cache(maxsize=65_536)

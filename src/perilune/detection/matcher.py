@@ -11,11 +11,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
-from perilune.detection import narrow, oracle
+from perilune.detection import narrow, pairs
 from perilune.detection.columns import Column, Columns, Mask, Rows, distinct
-from perilune.detection.encoding import decode
+from perilune.detection.memory import Memory
 from perilune.detection.plan import Plan, TablePlan
 from perilune.detection.predicates import predicate
 from perilune.detection.scan import Search, find
@@ -32,7 +31,8 @@ def match(plan: Plan, table: Table) -> Hits:
     mine = plan.table(table.name)
     if mine is None or not len(table):
         return np.empty(0, np.int32), np.empty(0, np.int64)
-    parts = [_slice(mine, table, start) for start in range(0, len(table), MAX_ROWS)]
+    memories = plan.memories(table.name)
+    parts = [_slice(mine, memories, table, start) for start in range(0, len(table), MAX_ROWS)]
     if len(parts) == 1:
         return parts[0]
     rules, rows = (np.concatenate(each) for each in zip(*parts, strict=True))
@@ -40,10 +40,10 @@ def match(plan: Plan, table: Table) -> Hits:
     return rules[order], rows[order]
 
 
-def _slice(plan: TablePlan, table: Table, start: int) -> Hits:
+def _slice(plan: TablePlan, memories: dict[str, Memory], table: Table, start: int) -> Hits:
     part = table if len(table) <= MAX_ROWS else Table(table.name, table.data.slice(start, MAX_ROWS))
     found: dict[int, list[Rows]] = {}
-    for branch, rows in _Batch(plan, part).hits():
+    for branch, rows in _Batch(plan, Columns(part, memories)).hits():
         found.setdefault(int(plan.rules[branch]), []).append(rows)
     rules = sorted(found)
     each = [_in_order(found[rule], len(part)) for rule in rules]
@@ -61,11 +61,11 @@ def _in_order(rows: list[Rows], most: int) -> Rows:
 class _Batch:
     """One batch on its way through the plan."""
 
-    def __init__(self, plan: TablePlan, table: Table) -> None:
+    def __init__(self, plan: TablePlan, columns: Columns) -> None:
         self._plan = plan
-        self._columns = Columns(table)
+        self._columns = columns
         self._search = Search()
-        self._small = len(table) <= narrow.MAX_ROWS
+        self._small = len(columns) <= narrow.MAX_ROWS
         self._always: set[str] = set()  # tests that hold on every row of this batch
 
     def hits(self) -> Iterator[tuple[int, Rows]]:
@@ -109,6 +109,7 @@ class _Batch:
             if column is not None:
                 found = find(needles, column)
                 self._search.add(needles.column, found)
+                column.expect(found.values)
                 counts = np.concatenate(([0], np.cumsum(column.counts[found.values])))
                 upto = counts[found.starts]
                 rows[needles.first : needles.first + needles.count] = upto[1:] - upto[:-1]
@@ -242,12 +243,4 @@ class _Batch:
         one, other = (self._columns.get(name) for name in node.columns)
         if one is None or other is None:
             return np.zeros(len(rows), np.bool_)
-        leaf = decode(orjson.loads(node.key))
-        width = other.null + 1
-        pairs = one.codes[rows].astype(np.int64) * width + other.codes[rows]
-        each = distinct(pairs, (one.null + 1) * width)
-        left, right = [*one.originals, None], [*other.originals, None]
-        codes = (divmod(pair, width) for pair in each.tolist())
-        held = np.array([oracle.same(leaf, left[a], right[b]) for a, b in codes], np.bool_)  # type: ignore[arg-type]
-        mask: Mask = held[np.searchsorted(each, pairs)]
-        return mask
+        return pairs.same(node.key, one, other, rows)

@@ -5,6 +5,7 @@ Made once for a set of rules; a plan is never changed, so threads may share it.
 
 from __future__ import annotations
 
+import threading
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,20 +15,24 @@ from functools import cached_property
 import ahocorasick_rs as ac
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from perilune.detection.cover import CONTAINS, ENDS, EQUALS, IS, STARTS, Word, is_wordy
+from perilune.detection.memory import Memory
 from perilune.detection.shape import DISPATCH, All, Any_, Branch, Inverse, Node, Pair, Shape, Test
 
 Ids = npt.NDArray[np.int32]
-_KINDS = (CONTAINS, STARTS, ENDS, IS)
+_KINDS = (CONTAINS, STARTS, ENDS)
 
 
 @dataclass(frozen=True)
 class Needles:
     """Words looked for in one column. Ids count from zero within the column; `first` makes them the plan's.
 
-    literals  distinct folded texts, in UTF-8
+    literals  distinct folded texts to look for inside values, in UTF-8
     ids       for each literal and each way to stand in a value, the word's id, or -1
+    whole     folded texts that are whole values
+    wholes    the id of each of them
     numbers   the id of each number looked for
     """
 
@@ -36,6 +41,8 @@ class Needles:
     count: int
     literals: tuple[bytes, ...]
     ids: Ids
+    whole: pa.StringArray
+    wholes: Ids
     numbers: Mapping[str, int]
 
     @cached_property
@@ -122,11 +129,21 @@ class Plan:
                 self._readers.setdefault(table, []).append(index)
         self._shapes = shapes
         self._tables: dict[str, TablePlan] = {}
+        self._local = threading.local()
 
     @property
     def names(self) -> Sequence[str]:
         """The tables that some rule reads."""
         return tuple(self._readers)
+
+    def memories(self, table: str) -> dict[str, Memory]:
+        """What this thread remembers of a table's columns."""
+        found: dict[str, dict[str, Memory]] = self._local.__dict__
+        return found.setdefault(table, {})
+
+    def forget(self) -> None:
+        """Drops what this thread remembers of values."""
+        self._local.__dict__.clear()
 
     def table(self, name: str) -> TablePlan | None:
         """The part of one table; None where no rule reads it. Two threads may both make it, and make the same."""
@@ -196,14 +213,16 @@ def _numbered(rare: Iterable[Word], found: Iterable[Word]) -> tuple[dict[Word, i
 
 
 def _needles(column: str, first: int, words: list[Word]) -> Needles:
-    texts = {text: at for at, text in enumerate(dict.fromkeys(w.text for w in words if w.kind != EQUALS))}
+    texts = {text: at for at, text in enumerate(dict.fromkeys(w.text for w in words if w.kind in _KINDS))}
     ids = np.full((len(texts), len(_KINDS)), -1, np.int32)
     for at, word in enumerate(words):
-        if word.kind != EQUALS:
+        if word.kind in _KINDS:
             ids[texts[word.text], _KINDS.index(word.kind)] = at
-    numbers = {word.text: at for at, word in enumerate(words) if word.kind == EQUALS}
+    whole, numbers = ({w.text: at for at, w in enumerate(words) if w.kind == kind} for kind in (IS, EQUALS))
     literals = tuple(text.encode() for text in texts)
-    return Needles(column, first, len(words), literals, ids, numbers)
+    return Needles(
+        column, first, len(words), literals, ids, pa.array(whole, pa.string()), _ids(whole.values()), numbers
+    )
 
 
 def _readers(needles: tuple[Needles, ...], clauses: list[list[int]], branch_of: Ids) -> tuple[Ids, ...]:

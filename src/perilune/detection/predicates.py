@@ -8,7 +8,7 @@ strings by their own methods, patterns from left to right or by RE2.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import re2  # type: ignore[import-untyped]
 
 from perilune.detection import encoding
+from perilune.detection.cover import regex_words
 from perilune.detection.values import as_number, as_text, fold, in_network, regex, time_part
 from perilune.model.rules import (
     And,
@@ -43,6 +44,7 @@ Texts = Sequence[str]
 Values = Sequence[object]
 Holds = Callable[[Texts, Values], Mask]  # folded texts and original values, none of them null
 _MOST = 0.8
+_FEW = 4  # words of an expression that are quicker looked for than the expression
 _BULK = 64  # values from which on it pays to hand them to Arrow, whose regex engine is the same RE2
 _OPERATORS: dict[Compare, Callable[[float, float], bool]] = {
     Compare.EQ: operator.eq,
@@ -193,14 +195,35 @@ def _each_value(test: Callable[[str], bool]) -> Holds:
 def _regex(pattern: str, flags: str) -> Holds:
     search = regex(pattern, flags).search
     whole = f"(?{flags}){pattern}" if flags else pattern
+    words = regex_words(pattern, flags)
 
     def holds(texts: Texts, values: Values) -> Mask:
+        if words and len(words) <= _FEW and len(texts) == len(values):
+            return _where(_having(texts, words), values, searched)
+        return searched(values)
+
+    def searched(values: Values) -> Mask:
         if len(values) >= _BULK and all(isinstance(value, str) for value in values):
             found = pc.match_substring_regex(pa.array(values, pa.string()), whole)
             return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
         return np.array([search((as_text(value) or "").encode()) is not None for value in values], np.bool_)
 
     return holds
+
+
+def _having(texts: Texts, words: Collection[str]) -> list[int]:
+    """Where one of the words is in the text: an expression that needs one is worth trying only there."""
+    if len(words) == 1:
+        [word] = words
+        return [at for at, text in enumerate(texts) if word in text]
+    return [at for at, text in enumerate(texts) if any(word in text for word in words)]
+
+
+def _where(some: list[int], values: Values, test: Callable[[Values], Mask]) -> Mask:
+    mask = np.zeros(len(values), np.bool_)
+    if some:
+        mask[some] = test([values[at] for at in some])
+    return mask
 
 
 def _of_value(leaf: Expr) -> Holds:
@@ -282,4 +305,5 @@ def _by_regex(parts: tuple[str | Wildcard, ...]) -> Callable[[str], bool]:
     written = {Wildcard.ONE: ".", Wildcard.MANY: ".*"}
     pattern = "".join(written[p] if isinstance(p, Wildcard) else re2.escape(p) for p in parts)
     search = regex(rf"\A(?:{pattern})\z", "s").search
-    return lambda text: search(text.encode()) is not None
+    longest = max((part for part in parts if isinstance(part, str)), key=len, default="")
+    return lambda text: longest in text and search(text.encode()) is not None

@@ -10,13 +10,16 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from perilune.detection.columns import Column, Rows, distinct
+from perilune.detection.memory import Words
 from perilune.detection.plan import Needles, Sought
 
 _CHUNK = 4 << 20  # bytes searched at once: the matches of one call are Python objects, and so bounded
 
 Pairs = npt.NDArray[np.int64]
+_NONE: Pairs = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,17 @@ class Search:
 def find(needles: Needles, column: Column) -> Found:
     """All words of one column in all its values."""
     width = column.null + 1
-    keys = [*_numbers(needles, column, width), *_literals(needles, column, width)]
-    pairs = _once(np.concatenate(keys)) if keys else np.empty(0, np.int64)
+
+    def scan(chosen: Rows | None) -> Words:
+        texts = column.lowered if chosen is None else column.lowered_of(chosen)
+        pairs = [*_wholes(needles, texts, width), *_literals(needles, texts, width)]
+        return np.divmod(np.concatenate(pairs), width) if pairs else (_NONE, _NONE)
+
+    keys = list(_numbers(needles, column, width))
+    if len(needles.literals) or len(needles.whole):
+        words, values = column.words(needles.first, scan)
+        keys.append(words * width + values)
+    pairs = _once(np.concatenate(keys)) if keys else _NONE
     words, values = np.divmod(pairs, width)
     starts = np.searchsorted(words, np.arange(needles.count + 1))
     return Found(starts, values, needles.first)
@@ -102,11 +114,19 @@ def _numbers(needles: Needles, column: Column, width: int) -> Iterator[Pairs]:
         yield np.array([word * width + at for word, at in keys if word is not None], np.int64)
 
 
-def _literals(needles: Needles, column: Column, width: int) -> Iterator[Pairs]:
-    if not needles.literals or not column.null:
+def _wholes(needles: Needles, texts: pa.StringArray, width: int) -> Iterator[Pairs]:
+    """What is a word as a whole is looked up: inside values a short one would be found without end."""
+    if len(needles.whole) and len(texts):
+        which = pc.index_in(texts, value_set=needles.whole)
+        values = np.flatnonzero(which.is_valid().to_numpy(zero_copy_only=False))
+        words = needles.wholes[which.drop_null().to_numpy()]
+        yield words.astype(np.int64) * width + values
+
+
+def _literals(needles: Needles, texts: pa.StringArray, width: int) -> Iterator[Pairs]:
+    if not needles.literals or not len(texts):
         return
-    lowered = column.lowered
-    offsets, data = _buffers(lowered)
+    offsets, data = _buffers(texts)
     for begin, end in _chunks(offsets):
         matches = needles.automaton.find_matches_as_indexes(data[begin:end], overlapping=True)
         if matches:
@@ -140,7 +160,7 @@ def _placed(
     values = np.searchsorted(offsets, ends - 1, "right") - 1
     inside = starts >= offsets[values]  # else it straddles two values
     at_start, at_end = starts == offsets[values], ends == offsets[values + 1]
-    for kind, fits in enumerate((inside, at_start, at_end & inside, at_start & at_end)):
+    for kind, fits in enumerate((inside, at_start, at_end & inside)):
         words = needles.ids[literals, kind]
         chosen = fits & (words >= 0)
         if chosen.any():

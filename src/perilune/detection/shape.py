@@ -17,7 +17,7 @@ from perilune.detection import encoding
 from perilune.detection.cover import Cover, Word, cover, is_wordy
 from perilune.detection.trees import simplified
 from perilune.detection.values import SEARCHED
-from perilune.model.rules import And, Expr, Field, Keyword, Leaf, Not, Or, Regex, Rule, SameRow, Text
+from perilune.model.rules import And, Expr, Field, FieldMatch, Keyword, Leaf, Not, Or, Regex, Rule, SameRow, Text
 from perilune.model.tables import COLUMNS, TABLES
 
 _USELESS = 0.5  # of all values have one of the words: nothing is gained by looking for them
@@ -64,6 +64,11 @@ class Pair:
 
     key: str
     columns: tuple[str, str]
+
+    @property
+    def is_equality(self) -> bool:
+        """Whether the values must be equal, which is quickly seen."""
+        return f'"{FieldMatch.EQUALS}"' in self.key
 
 
 Node = Test | All | Any_ | Inverse | Pair
@@ -133,19 +138,20 @@ def _branches(expr: Expr, table: str) -> Iterator[Branch]:
 
 
 def _cost(part: _Part) -> int:
-    """Which part to verify first: what the search settles, then short values, long ones, several columns."""
+    """Which part to verify first: what the search settles, then short values, equal columns, long values, the rest."""
     node = part.node
     if isinstance(node, Test):
-        return 0 if node.exact else 1 + is_wordy(node.column)
-    return 4 if isinstance(node, Pair) else 3
+        return 0 if node.exact else 3 if is_wordy(node.column) else 1
+    return (2 if node.is_equality else 5) if isinstance(node, Pair) else 4
 
 
 def _best(covered: list[_Part]) -> list[_Part]:
-    """The parts with cheap words; where there is none, the one whose words are rarest."""
+    """The parts with cheap words; where there is none, the one whose words are rarest, if they are rare at all."""
     cheap = [part for part in covered if part.cover and part.cover.cheap]
-    if cheap or not covered:
+    telling = [part for part in covered if part.cover and part.cover.weight < _USELESS]
+    if cheap or not telling:
         return cheap
-    return [min(covered, key=lambda part: part.cover.weight if part.cover else 0)]
+    return [min(telling, key=lambda part: part.cover.weight if part.cover else 0)]
 
 
 def _alternatives(expr: Expr) -> list[tuple[Expr, ...]]:
