@@ -5,7 +5,9 @@ PeriluneError            shown to its user as one line, never as a traceback
 ├── ReadError            a file cannot be read at all; the hunt goes on without it
 ├── RuleError            a rule cannot be evaluated; it is refused by name and the rest run
 ├── ContentError         a file of `content/` (mapping, list, pack) is wrong
-└── StoreError           the case store cannot be opened, migrated or written
+├── StoreError           the case store cannot be opened, migrated or written
+│   └── LostLease        another worker drives this run now; leave it to that one
+└── ConnectorError       a product or host did not answer as it should; what was asked of it may have happened
 
 A new class is added only where a caller would act differently.
 """
@@ -44,4 +46,12 @@ class ContentError(PeriluneError):
 
 
 class StoreError(PeriluneError):
+    pass
+
+
+class LostLease(StoreError):
+    pass
+
+
+class ConnectorError(PeriluneError):
     pass

@@ -74,6 +74,16 @@ class CaseStore:
             self._row(connection, number)
             self._add_entry(connection, number, kind, body, at, who)
 
+    def set_status(self, case_id: str, status: Status, body: Mapping[str, object], *, at: datetime, who: str) -> None:
+        """Opens or closes a case, with an entry that says why."""
+        with self._database.writing() as connection:
+            number = _number(case_id)
+            self._row(connection, number)
+            table = schema.cases
+            values = {"status": status.value, "updated": at.isoformat()}
+            connection.execute(sa.update(table).where(table.c.number == number).values(values))
+            self._add_entry(connection, number, "status", {"status": status.value, **body}, at, who)
+
     def load(self, case_id: str) -> Case:
         """A case with all its entries."""
         with self._engine.connect() as connection:

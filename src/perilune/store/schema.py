@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0001"  # the newest migration; a test holds it equal to the folder
+HEAD = "0002"  # the newest migration; a test holds it equal to the folder
 
 metadata = sa.MetaData()
 
@@ -43,4 +43,109 @@ findings = sa.Table(
     metadata,
     sa.Column("id", sa.Text, primary_key=True),
     sa.Column("case_number", sa.Integer, sa.ForeignKey("cases.number"), nullable=False, index=True),
+)
+
+# Runs of playbooks. Everything that safety hangs on is here, not in whatever engine drives a run.
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("case_id", sa.Text, nullable=False, index=True),
+    sa.Column("playbook", sa.Text, nullable=False),
+    sa.Column("connector", sa.Text, nullable=False),
+    sa.Column("plan", sa.Text, nullable=False),
+    sa.Column("plan_hash", sa.Text, nullable=False),
+    sa.Column("undoes", sa.Text, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("waiting", sa.Text, nullable=False),
+    sa.Column("until", sa.Text),
+    sa.Column("created", sa.Text, nullable=False),
+    sa.Column("updated", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("lease", sa.Text),
+)
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("run", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+)
+
+decisions = sa.Table(
+    "decisions",
+    metadata,
+    sa.Column("run", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("plan_hash", sa.Text, nullable=False),
+    sa.Column("approver", sa.Text, nullable=False),
+    sa.Column("granted", sa.Boolean, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("expires", sa.Text, nullable=False),
+    sa.Column("actions", sa.Text, nullable=False),
+)
+
+answers = sa.Table(
+    "answers",
+    metadata,
+    sa.Column("run", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("step", sa.Text, primary_key=True),
+    sa.Column("answer", sa.Text, nullable=False),
+)
+
+waits = sa.Table(
+    "waits",
+    metadata,
+    sa.Column("run", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("what", sa.Text, primary_key=True),
+    sa.Column("due", sa.Text, nullable=False),
+)
+
+intents = sa.Table(
+    "intents",
+    metadata,
+    sa.Column("run", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("action", sa.Integer, primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("target", sa.Text, nullable=False),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("begun", sa.Text, nullable=False, index=True),
+    sa.Column("ended", sa.Text),
+    sa.Column("outcome", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("due", sa.Text),
+)
+
+epochs = sa.Table(
+    "epochs",
+    metadata,
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+)
+
+run_epochs = sa.Table(
+    "run_epochs",
+    metadata,
+    sa.Column("run", sa.Integer, sa.ForeignKey("runs.id"), primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False, index=True),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
 )

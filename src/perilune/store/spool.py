@@ -46,15 +46,16 @@ class Spool:
             self._spill()
         return start
 
-    def take(self, name: str, places: Sequence[int]) -> Table:
-        """The rows at these places, which must ascend."""
+    def take(self, name: str, places: Sequence[int], columns: Sequence[str] = ()) -> Table:
+        """The rows at these places, which must ascend; all columns, or the named ones that there are."""
         on_disk = [place for place in places if place < self._spilled[name]]
         held = [place - self._spilled[name] for place in places[len(on_disk) :]]
         parts: list[pa.Table] = []
         if on_disk:
-            parts.append(ds.dataset(self._files[name], schema=TABLES[name].arrow).take(pa.array(on_disk)))
+            found = ds.dataset(self._files[name], schema=TABLES[name].arrow)
+            parts.append(found.take(pa.array(on_disk), columns=list(columns) or None))
         if held:
-            data = pa.concat_tables(self._held[name], promote_options="default")
+            data = pa.concat_tables([_only(batch, columns) for batch in self._held[name]], promote_options="default")
             parts.append(data.take(pa.array(held, pa.int64())))
         if not parts:
             return Table(name, TABLES[name].arrow.empty_table())
@@ -63,6 +64,14 @@ class Spool:
     def table(self, name: str) -> Table:
         """All rows of a table, in the order they were read."""
         return self._collect(name, None, None)
+
+    def parts(self, name: str, columns: Sequence[str]) -> Iterator[Table]:
+        """All rows of a table in bounded pieces, with these columns where they are filled."""
+        wanted = [c for c in columns if c in TABLES[name].columns]
+        for path in self._files[name]:
+            yield Table(name, pq.read_table(path, columns=wanted))
+        for batch in self._held[name]:
+            yield Table(name, batch.select([c for c in wanted if c in batch.column_names]))
 
     def compact(self, name: str) -> pa.Table:
         """All rows of a table in order, texts as numbers into their distinct values: a fraction of the memory."""
@@ -130,6 +139,10 @@ class _Host:
             return compute.fill_null(compute.equal(table.column("DeviceName"), self.name), False)
         of_file = compute.fill_null(compute.equal(table.column("XSourceFile"), self.source), False)
         return compute.and_(compute.is_null(table.column("DeviceName")), of_file)
+
+
+def _only(batch: pa.Table, columns: Sequence[str]) -> pa.Table:
+    return batch.select([name for name in columns if name in batch.column_names]) if columns else batch
 
 
 def _encoded(batch: pa.Table) -> pa.Table:

@@ -1,0 +1,80 @@
+"""Opens what a command about runs needs: the store, the playbooks, a connector, a runner; and closes it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from perilune import plugins
+from perilune.connectors.simulated import Simulated
+from perilune.errors import UsageError
+from perilune.model.case import Case
+from perilune.ports import Connector
+from perilune.service.desk import Desk
+from perilune.service.playbooks import Shelf, load_shelf
+from perilune.service.runs import Runner
+from perilune.settings import Settings
+from perilune.store.cases import CaseStore
+from perilune.store.database import Database
+from perilune.store.runs import RunStore
+
+BUILT_IN = ("simulated",)
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """An installation, opened."""
+
+    settings: Settings
+    database: Database
+    cases: CaseStore
+    runs: RunStore
+
+    @property
+    def content(self) -> Path | None:
+        return self.settings.content if self.settings.content.is_dir() else None
+
+    def shelf(self) -> Shelf:
+        return load_shelf(self.content)
+
+    def connector(self, name: str) -> Connector:
+        """A connector by its name; what is done to cases is done at the desk, but for the simulated fleet."""
+        if name == "simulated":
+            return Simulated(self.settings.home / "simulated.json")
+        return Desk(_real(name), self.cases)
+
+    def runner(self, connector: str) -> Runner:
+        return Runner(self.runs, self.connector(connector))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def related(self, case: Case) -> list[str]:
+        """Other cases of the same host or account."""
+        users = set(case.users)
+        queue = self.cases.queue(limit=1000)
+        return [one.id for one in queue if one.id != case.id and (one.host == case.host or users & set(one.users))]
+
+
+def _real(name: str) -> Connector:
+    found = plugins.find_connectors()
+    for connector in found.connectors:
+        if connector.name == name:
+            return connector
+    known = ", ".join([*BUILT_IN, *(one.name for one in found.connectors)])
+    broken = f"; left out: {'; '.join(found.broken)}" if found.broken else ""
+    raise UsageError(f"there is no connector {name!r}", hint=f"there are: {known}{broken}")
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Office]:
+    cases = CaseStore(settings.store_url)
+    database = Database(settings.store_url)
+    try:
+        yield Office(settings, database, cases, RunStore(database))
+    finally:
+        database.close()
+        cases.close()
