@@ -4,7 +4,7 @@
 
 The labelled lines are `commands/benign.jsonl` and `commands/attack.jsonl` of a folder that is not in the repository.
 Lines are split in two halves by a checksum of their text: the development half was looked at while capabilities were
-written, the held-out half was only counted. Two baselines stand beside: a list of keywords, and the weights of a
+written, the held-out half was only counted. `tests/analysis/lines` has lines of our own, a third of them held out. Two baselines stand beside: a list of keywords, and the weights of a
 published command-line analysis, restated from a description of it. The last line of the output is JSON.
 """
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import re
 import resource
@@ -26,6 +25,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perilune.analysis import analyze
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.analysis import labelled
+from tests.analysis.labelled import wilson
 
 BANDS = (("low", 10), ("medium", 30), ("high", 80), ("critical", 95))
 
@@ -47,16 +51,6 @@ def load(folder: Path) -> list[Line]:
                 held_out = zlib.crc32(one["cmd"].encode()) % 2 == 1
                 lines.append(Line(one["cmd"], attack, one.get("tech", ""), held_out))
     return lines
-
-
-def wilson(hits: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share."""
-    if not total:
-        return 0.0, 1.0
-    share = hits / total
-    middle = share + z * z / (2 * total)
-    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return max(0.0, (middle - spread) / (1 + z * z / total)), min(1.0, (middle + spread) / (1 + z * z / total))
 
 
 # --- baselines -------------------------------------------------------------------------------------------------------
@@ -146,6 +140,18 @@ def by_technique(lines: Sequence[Line], scores: Sequence[int]) -> dict[str, obje
     return {technique: [sum(score >= 30 for score in some), len(some)] for technique, some in sorted(found.items())}
 
 
+def own_lines() -> dict[str, object]:
+    """The lines that are in the repository, by part and by technique."""
+    found: dict[str, object] = {}
+    for held_out in (False, True):
+        for name, least in (("attack", 30), ("attack", 80), ("benign", 30), ("benign", 80)):
+            hits, total = labelled.share_at([one for one in labelled.load(name) if one.held_out is held_out], least)
+            part = f"own lines, {'held-out third' if held_out else 'tuned part'}, {name} at {least}"
+            print(f"{part:45} {share(hits, total)}")
+            found[part] = [hits, total]
+    return found
+
+
 def speed(lines: Sequence[Line], repeats: int) -> dict[str, object]:
     """Distinct harmless lines per CPU second, best and worst of several runs; the 99th percentile of single lines."""
     texts = list(dict.fromkeys(line.text for line in lines if not line.attack))
@@ -195,6 +201,7 @@ def main() -> int:
             result[f"{name}, {half}"] = {band: accuracy(some, their, band, least) for band, least in bands}
         if name == "perilune":
             result["techniques"] = by_technique(lines, scores)
+    result["own"] = own_lines()
     result["speed"] = speed(lines, 1 if options.quick else 3)
     result["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(f"peak memory {result['peak_mb']} MB")

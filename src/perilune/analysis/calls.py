@@ -30,7 +30,7 @@ _NAMES = re.compile(
     | (?:async-)?shell-command(?:-to-string)? | start-process-shell-command | call-process | do\ shell\ script
     | processbuilder | getruntime\(\)\.exec | deno\.command | bun\.spawn(?:sync)? | kernel\.exec | open3\.\w+ | iex
     | invoke-expression | vim\.fn\.system | nvim_command | ngx\.pipe\.spawn | program | create | winexec | executeshellcommand )
-    (?P<gap>[\s(\[{,:=&]{0,6}(?:new\s+)?(?:-filepath\s+|-command\s+)?(?P<open>[\[({]?)\s{0,4})
+    (?P<gap>[\s(\[{,:=&]{0,6}(?:@comspec\s{0,2}[&,]\s{0,2}|%comspec%\s)?(?:new\s+)?(?:-filepath\s+|-command\s+)?(?P<open>[\[({]?)\s{0,4})
     (?P<literal>'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.|"")*"|`[^`\n]*`|\[\[.{0,4000}?\]\])"""
 )
 _MORE = re.compile(
@@ -38,6 +38,9 @@ _MORE = re.compile(
     re.IGNORECASE,
 )
 _BACKTICKS = re.compile(r"(?:%x|\bqx)(?:\{(?P<a>[^{}]*)\}|\((?P<b>[^()]*)\)|\[(?P<c>[^\[\]]*)\])")
+_ASKED = re.compile(
+    r"(?P<literal>'[^'\n]{2,4000}'|\"[^\"\n]{2,4000}\")\.execute\(\s*\)"
+)  # Groovy: the command comes first
 _NOT_IN_PYTHON = frozenset(("exec", "run", "program", "create", "shell", "start", "term", "iex"))
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _PLAIN = {"n": "\n", "t": "\t", "r": "\r"}
@@ -74,6 +77,8 @@ def _all(text: str, language: str) -> Iterator[Call]:
         line = " ".join(_quoted(w) for w in words) if len(words) > 1 else words[0]
         if len(line) > 1:
             yield Call(match.group("name"), line, match.start("literal"), end)
+    for match in _ASKED.finditer(text) if ".execute(" in text else ():
+        yield Call("execute", _value(match.group("literal"), language), match.start("literal"), match.end())
     if language in ("perl", "ruby"):
         for match in _BACKTICKS.finditer(text):
             inner = match.group("a") or match.group("b") or match.group("c") or ""

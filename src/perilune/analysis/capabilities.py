@@ -123,7 +123,7 @@ class Catalogue:
 
     def __init__(self, definitions: Sequence[Definition]) -> None:
         self.definitions = tuple(definitions)
-        self._by_id = {d.id: d for d in self.definitions}
+        self._order = {d.id: number for number, d in enumerate(self.definitions)}
         texts = {f"{d.id}/{t.name}": t.text for d in self.definitions for t in d.tests.values() if t.text}
         loose = {key for key, text in texts.items() if required(text) is None}
         alone = {f"{d.id}/{one[0]}" for d in self.definitions for one in d.alternatives if len(one) == 1}
@@ -159,7 +159,8 @@ class Catalogue:
             if key.partition("/")[0] in touched:
                 for layer, text in texts:
                     _search(pattern, layer, text, signs)
-        return [found for d in self.definitions if d.id in touched and (found := _held(d, signs)) is not None]
+        named = (self.definitions[number] for number in sorted(self._order[one] for one in touched))
+        return [found for d in named if (found := _held(d, signs)) is not None]
 
     def _structure(
         self,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from perilune.analysis import posix, powershell, windows, wrappers
-from perilune.analysis.detect import language_of
+from perilune.analysis.detect import SHELLS, language_of
 from perilune.analysis.interpreters import Given, Interpreter, Takes, base_name, code_of, find
 from perilune.analysis.words import Segment, Word
 
@@ -21,6 +21,7 @@ _SPLIT: dict[str, Callable[[str, int, int], list[Segment]]] = {
     "posix": posix.split,
     "powershell": powershell.split,
     "cmd": windows.split,
+    "network": posix.split,
 }
 
 
@@ -297,4 +298,4 @@ def _outer_quotes(raw: str) -> str:
 def shell_of(text: str, default: str) -> str:
     """The shell that a command line of unknown origin is written for."""
     found = language_of(text, default)
-    return found if found in _SPLIT else default
+    return found if found in SHELLS else default

@@ -5,6 +5,7 @@ Breadth first, so that a budget cuts the deepest layers and not the ones beside 
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -94,7 +95,7 @@ class _Peeler:
         layer = self.layers[number]
         if not self.budget.spend(len(layer.text) * encodings.PASSES):
             return
-        if layer.language in SHELLS:
+        if layer.language in SHELLS or layer.language == "network":
             self._commands(layer)
         if layer.language != "cmd":
             self._calls(layer)
@@ -153,7 +154,8 @@ class _Peeler:
             for other in others:
                 self._chain(number, code.start, code.end, [other], code.language)
         else:
-            made = self.add("argument", number, code.start, code.end, code.text, code.language)
+            text = code.text[1:-1] if _QUOTED.fullmatch(code.text) else code.text
+            made = self.add("argument", number, code.start, code.end, text, code.language)
         if made is not None and made > number:
             self.codes[id(command)] = made
 
@@ -244,6 +246,7 @@ class _Peeler:
         ]  # fmt: skip
 
 
+_QUOTED = re.compile(r'"[^"]*\s[^"]*"')  # a whole command line in one more pair of quotes
 _CODE = frozenset(("powershell", "python", "javascript", "lua", "perl", "ruby", "php", "vbscript"))
 _WINDOWS = frozenset(("powershell", "vbscript", "autohotkey", "autoit", "html"))
 

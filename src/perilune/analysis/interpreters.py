@@ -157,7 +157,7 @@ INTERPRETERS: tuple[Interpreter, ...] = (
                 Prefix.LETTERS, "posix", "//"),
     # T1059.008
     Interpreter("network-cli", "T1059.008",
-                r"vtysh|birdc6?|fastcli|nxcli|dohost|clish|cli-junos|junos-cli|vsh|tclsh-ios|plink-ios|bpsh|imish|vbash|tmsh|nclu",
+                r"vtysh|birdc6?|fastcli|nxcli|dohost|clish|cli|cli-junos|junos-cli|vsh|tclsh-ios|plink-ios|bpsh|imish|vbash|tmsh|nclu",
                 "network", (*_next("c", "p", "-c", "-command"), *_skip("d", "f")), Prefix.LETTERS, "posix", "!",
                 positional="code"),
     # T1059.009
