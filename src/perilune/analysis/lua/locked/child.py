@@ -44,7 +44,7 @@ def make(runtime: str, stubs: list[tuple[str, bytes]]) -> Any:
     return machine.execute(_START, *flat)
 
 
-def main(start: Any, request: dict[str, Any], program: int, trace: int, skip: frozenset[str]) -> None:
+def main(start: Any, space: int, request: dict[str, Any], program: int, trace: int, skip: frozenset[str]) -> None:
     """Runs the program of a request; never returns."""
     os.setpgid(0, 0)
     code = _all_of(program)
@@ -53,7 +53,7 @@ def main(start: Any, request: dict[str, Any], program: int, trace: int, skip: fr
     os.close(0)
     options = [str(one).encode("latin-1", "replace") for one in request["options"]]
     try:
-        layers = lock(MEMORY, int(request["seconds"]) + 2, skip)
+        layers = lock(space, int(request["seconds"]) + 2, skip)
     except Unlocked as error:
         _tell({"k": "unlocked", "s": str(error)})
         os._exit(REFUSED)

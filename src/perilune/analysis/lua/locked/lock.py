@@ -24,11 +24,14 @@ class Unlocked(Exception):
     """A layer that is required is missing or does not hold."""
 
 
-def lock(memory: int, seconds: int, skip: frozenset[str] = frozenset()) -> list[str]:
-    """Shuts this process in for good and proves it; names the layers. `skip` leaves layers out: the proof then fails."""
+def lock(space: int, seconds: int, skip: frozenset[str] = frozenset()) -> list[str]:
+    """Shuts this process in for good and proves it; names the layers. `skip` leaves layers out: the proof then fails.
+
+    `space`: the most address space, with what this process has already.
+    """
     layers = []
     try:
-        _limits(memory, seconds)
+        _limits(space, seconds)
         _no_rights()
         prctl(_SET_DEATH_SIGNAL, SIGKILL)
         prctl(_SET_DUMPABLE, 0)
@@ -45,10 +48,15 @@ def lock(memory: int, seconds: int, skip: frozenset[str] = frozenset()) -> list[
     return [*layers, "seccomp"]
 
 
-def _limits(memory: int, seconds: int) -> None:
+def space_for(memory: int) -> int:
+    """The address space of this process as it is, and what a sample may use."""
     used = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+    return used + memory + ROOM
+
+
+def _limits(space: int, seconds: int) -> None:
     limits = {
-        resource.RLIMIT_AS: used + memory + ROOM,
+        resource.RLIMIT_AS: space,
         resource.RLIMIT_CPU: seconds,
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_NPROC: 0,

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from perilune.analysis.lua.locked.lock import Unlocked, lock
+from perilune.analysis.lua.locked.lock import Unlocked, lock, space_for
 from perilune.analysis.lua.locked.system import call, machine
 
 _NAMES = ("open", "openat", "socket", "fork", "clone", "execve", "kill", "ptrace", "memfd_create", "unshare", "io_uring_setup",
@@ -32,7 +32,7 @@ def _in_child(attempt: Callable[[], object], skip: frozenset[str]) -> int:
     if pid == 0:
         code = _UNLOCKED
         try:
-            lock(_TRIED, 2, skip)
+            lock(space_for(_TRIED), 2, skip)
             code = _SURVIVED
             attempt()
         finally:
@@ -46,7 +46,7 @@ def _reason(skip: frozenset[str]) -> str:
     pid = os.fork()
     if pid == 0:
         try:
-            lock(_TRIED, 2, skip)
+            lock(space_for(_TRIED), 2, skip)
         except Unlocked as error:
             os.write(writing, str(error).encode()[:400])
         finally:

@@ -7,6 +7,7 @@ is the child's number; the next message says that the child is to be reaped. Whe
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perilune.analysis.lua.locked import child, probes
-from perilune.analysis.lua.locked.lock import Unlocked
+from perilune.analysis.lua.locked.lock import Unlocked, space_for
 from perilune.analysis.lua.locked.system import call, machine
 
 NOBODY = 65534
@@ -41,22 +42,23 @@ class _Zygote:
     def __init__(self, stubs: Path, skip: frozenset[str]) -> None:
         self._skip = skip
         self._stubs = [(path.stem, path.read_bytes()) for path in sorted(stubs.glob("*.lua"))]
+        gc.disable()
         child.load_all()
         self.layers = _apart(skip)
         _no_writable_code()
         probes.prove(skip)
-        self._machines: dict[str, Any] = {}
+        self._machines: dict[str, tuple[Any, int]] = {}
 
     def serve(self, line: socket.socket) -> bool:
         message, descriptors, _, _ = socket.recv_fds(line, MOST, 2)
         if not message:
             return False
         request = json.loads(message)
-        start = self._machine(request["runtime"])
+        start, space = self._machine(request["runtime"])
         pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):
-                child.main(start, request, descriptors[0], descriptors[1], self._skip)
+                child.main(start, space, request, descriptors[0], descriptors[1], self._skip)
             os._exit(child.FAILED)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)  # both do it, so that it is done whoever comes first
@@ -65,10 +67,12 @@ class _Zygote:
         _say(line, {"pid": pid})
         return self._reap(line, pid)
 
-    def _machine(self, runtime: str) -> Any:
-        """The VM with its stubs, made once: each child gets its own copy by being forked."""
+    def _machine(self, runtime: str) -> tuple[Any, int]:
+        """The VM with its stubs, made once: each child gets its own copy by being forked. And the space that it may take."""
         if runtime not in self._machines:
-            self._machines[runtime] = child.make(runtime, self._stubs)
+            start = child.make(runtime, self._stubs)
+            self._machines[runtime] = start, space_for(child.MEMORY)
+            gc.freeze()  # what a collector never touches is never copied
         return self._machines[runtime]
 
     def _reap(self, line: socket.socket, pid: int) -> bool:

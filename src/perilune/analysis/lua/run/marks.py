@@ -13,9 +13,12 @@ MARKS = {
     "argument": "zQ7f8Wt3yD",
 }  # fmt: skip
 
+_END = 1_000
+
 
 def carried(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Kinds of marked data in the texts, plain or in base64, hexadecimal or reverse."""
+    """Kinds of marked data in the texts, plain or in base64, hexadecimal or reverse. Of long texts both ends are looked at."""
+    texts = tuple(text if len(text) <= 2 * _END else text[:_END] + text[-_END:] for text in texts)
     return tuple(kind for kind in MARKS if any(form in text for text in texts for form in _forms(kind)))
 
 

@@ -42,6 +42,9 @@ _NIL = re.compile(r"attempt to (?:index|call|concatenate|perform|get length|comp
 _TAMPER = re.compile(r"(?i)\btamper|debugger detected|anti-?debug|hook detected|sandbox detected")
 
 
+MOST_SEARCHED, MOST_SEARCHED_ALL = 400, 200_000  # characters of one text, and of all, that are looked at for signs
+
+
 class Runs(Protocol):
     """What passes need of a zygote."""
 
@@ -145,7 +148,7 @@ def _file_name(name: str) -> str:
 
 def _pass(zygote: Runs, story: _Story, one: _Try, ends: float) -> _Done:
     limits = story.limits
-    seconds = max(0.5, min(limits.pass_seconds, ends - time.monotonic()))
+    seconds = max(0.1, min(limits.pass_seconds, ends - time.monotonic()))
     options = [story.name, str(limits.steps), one.persona, str(int(time.time())), ",".join(sorted(one.roots))]
     options.append(",".join(sorted(one.flags)))
     ran = zygote.run(one.runtime, story.code, options, seconds, limits.trace)
@@ -243,9 +246,9 @@ def _unasked(story: _Story) -> _Try | None:
 def _on_windows(last: _Done) -> _Try | None:
     if last.one.persona == "windows":
         return None
-    seen = "\n".join([*last.written.strings, *(text for one in last.written.events for text in one.arguments)])
-    codes = b"\n".join(one.code for one in last.written.chunks)
-    if _WINDOWS.search(seen.encode("latin-1", "replace")) or _WINDOWS.search(codes):
+    texts = [*last.written.strings, *(text for one in last.written.events for text in one.arguments)]
+    seen = "\n".join(text[:MOST_SEARCHED] for text in texts)[:MOST_SEARCHED_ALL].encode("latin-1", "replace")
+    if _WINDOWS.search(seen) or any(_WINDOWS.search(one.code[:MOST_SEARCHED_ALL]) for one in last.written.chunks[:20]):
         return replace(last.one, persona="windows", why="as on Windows")
     return None
 
@@ -319,7 +322,7 @@ def _outcome(story: _Story, best: _Done, identity: Identity) -> tuple[Outcome, s
     if forged:
         return Outcome.TAMPERED, f"it wrote {forged} records into the trace that no stub writes"
     told = [*(text for event in best.written.events for text in event.arguments), best.message]
-    if best.end in ("error", "steps", "late") and any(_TAMPER.search(text) for text in told):
+    if best.end in ("error", "steps", "late") and any(_TAMPER.search(text[:MOST_SEARCHED]) for text in told):
         return Outcome.TAMPERED, f"it found that it is watched: {best.message or 'it went on for ever'}"
     return _ORDINARY[best.end](best, identity)
 

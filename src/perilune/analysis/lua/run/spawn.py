@@ -57,13 +57,17 @@ class Ran:
 
 
 class Zygote:
-    """One zygote process. `skip` leaves layers of the lock out: it then refuses, which is what tests want to see."""
+    """One zygote process.
 
-    def __init__(self, skip: tuple[str, ...] = ()) -> None:
+    `skip` leaves layers of the lock out: it then refuses, which is what tests want to see. `stubs`: a folder with other
+    stubs than ours, or with none, to see what the lock holds alone.
+    """
+
+    def __init__(self, skip: tuple[str, ...] = (), stubs: Path | None = None) -> None:
         self._lock = threading.Lock()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = _start(theirs, skip)
+            self._process = _start(theirs, skip, stubs or _stubs())
         self.pid = self._process.pid
         answer = self._answer(STARTS_WITHIN)
         if "ready" not in answer:
@@ -130,16 +134,19 @@ class Zygote:
         return found
 
 
-def _start(theirs: socket.socket, skip: tuple[str, ...]) -> subprocess.Popen[bytes]:
+def _stubs() -> Path:
+    return Path(str(files("perilune") / "content" / "lua" / "stubs"))
+
+
+def _start(theirs: socket.socket, skip: tuple[str, ...], stubs: Path) -> subprocess.Popen[bytes]:
     spec = find_spec("lupa")
     if spec is None or spec.origin is None:
         raise Unavailable("no Lua to run it with is installed: pip install 'perilune[lua]'")
     here = Path(__file__).resolve().parents[1]
     folders = "\n".join(str(one) for one in (here.parents[1], here.parent, here))
     site = str(Path(spec.origin).parents[1])
-    stubs = str(files("perilune") / "content" / "lua" / "stubs")
     return subprocess.Popen(  # noqa: S603 - our own interpreter, with arguments of our own
-        [sys.executable, "-I", "-S", "-c", _BOOT, folders, site, str(theirs.fileno()), stubs, *skip],
+        [sys.executable, "-I", "-S", "-c", _BOOT, folders, site, str(theirs.fileno()), str(stubs), *skip],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

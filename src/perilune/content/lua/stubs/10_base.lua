@@ -36,7 +36,7 @@ S.marks = {
 S.mark_names = { "network", "file", "environment", "request", "process", "argument" }
 
 local MOST_TEXT, MOST_CODE, MOST_ARGUMENTS = 4000, 1000000, 12
-S.budget = { events = 5000, strings = 500, code = 100, code_bytes = 6000000 }
+S.budget = { events = 5000, event_bytes = 4000000, string_bytes = 1000000, strings = 500, code = 100, code_bytes = 6000000 }
 S.began = clock()
 S.counts, S.order = {}, {}
 
@@ -113,10 +113,11 @@ function S.event(name, ...)
     S.counts[body] = seen + 1
     return seen + 1
   end
-  if S.budget.events <= 0 then
+  if S.budget.events <= 0 or S.budget.event_bytes <= 0 then
     S.cut = S.cut or "calls"
     return 1
   end
+  S.budget.event_bytes = S.budget.event_bytes - #body
   S.budget.events = S.budget.events - 1
   S.counts[body] = 1
   S.order[#S.order + 1] = body
@@ -128,9 +129,10 @@ local kept_strings = {}
 -- Keeps a string that the program built.
 function S.built(text)
   local size = #text
-  if size < 6 or size > 20000 or kept_strings[text] or S.budget.strings <= 0 or S.quiet then return end
+  if size < 6 or size > 20000 or kept_strings[text] or S.budget.strings <= 0 or S.budget.string_bytes <= 0 then return end
   kept_strings[text] = true
   S.budget.strings = S.budget.strings - 1
+  S.budget.string_bytes = S.budget.string_bytes - size
   if size > MOST_TEXT then text = sub(text, 1, MOST_TEXT) end
   tell('{"k":"string","s":' .. quoted(text) .. "}")
 end
