@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from perilune.model.answers import Answer, Confidence, Criterion, Escalation, Part, Said, Verdict, Word
 from perilune.model.case import Case, Entry, ProcessNode, Status, TimelineEntry
+from perilune.model.facts import Coverage, Fact, Facts, Kind, Source
 from perilune.model.findings import Context, Explained, Finding, Reason
 from perilune.model.rules import Evidence, Level
 from perilune.model.sources import Problem, Reading, SourceReport
@@ -183,6 +185,56 @@ TIMELINE = (
     _event(63.4, "ProcessCreated", f"lua5.4 8530 starts lua5.4 8540: {_BLOB}", 4188, "f-load"),
 )  # fmt: skip
 
+ANSWERS = (
+    Answer("t1059.011/unexpected-connection", "T1059.011", Part.QUESTION,
+           "Is there an unexpected network connection associated with the Lua script activity?", Said.YES,
+           "The case's processes reach outside: lua5.4 connects to 203.0.113.9 port 4444.", Confidence.HIGH,
+           source="Is there an unexpected network connection associated with the Lua script activity?",
+           accuses=Said.YES, events=(_ref(9071, "DeviceNetworkEvents"), _ref(4130, "DeviceNetworkEvents")),
+           findings=("f-connect",)),
+    Answer("t1059.011/script-errors", "T1059.011", Part.INDICATOR,
+           "Do scripting errors in application logs indicate malicious use?", Said.UNKNOWN,
+           "Unknown: needs application logs (error logs of nginx, HAProxy, Redis, Prosody and other hosts of scripts).",
+           Confidence.LOW, source="Review of scripting errors in application logs indicating malicious usage.",
+           accuses=Said.YES, needs=("application logs",)),
+    Answer("t1059.011/credentials", "T1059.011", Part.T2_ACTION, "Were credentials read near the script execution?",
+           Said.NO, "No reading of credentials in 9,904 process events of the host near the case.",
+           Confidence.MEDIUM, accuses=Said.YES),
+)  # fmt: skip
+
+ESCALATION = Escalation(
+    Said.YES,
+    "Escalate to Tier 2: persistence was planted.",
+    (
+        Criterion("escalate-known-bad", "Is there confirmed interaction with known malicious infrastructure?",
+                  Said.UNKNOWN, "Unknown: needs a list of known bad addresses.", needs=("a list of known bad addresses",)),
+        Criterion("persistence", "Persistence was planted", Said.YES, "Planted: sh is started with crontab -", ours=True,
+                  events=(_ref(4140),)),
+    ),
+)  # fmt: skip
+
+FACTS = Facts(
+    found={
+        Kind.PERSISTENCE: (
+            Fact(Kind.PERSISTENCE, "Cron", f"sh is started with {_CRON}", _CRON, _ref(4140), _at(2.5), "web-01", True),
+            Fact(Kind.PERSISTENCE, "Cron", "cron runs run-parts", "run-parts", _ref(4300), _at(90), "web-01", False),
+        )
+    },
+    cut={Kind.PERSISTENCE: 2},
+    coverage={Source.PROCESSES: Coverage(9_904, 9_904)},
+)
+
+VERDICT = Verdict(
+    Word.MALICIOUS,
+    Confidence.HIGH,
+    "lua5.4, started by sh, named or fetched http://203.0.113.9/a.lua, connected to 203.0.113.9 and planted cron on web-01.",
+    (
+        "the score is 98 and 6 independent rules and answers agree",
+        "1 answer speaks for abuse",
+        "1 question is open for want of data",
+    ),
+)
+
 INTRUSION = Case(
     key="web-01/8516@2026-11-21T17:04:12.488Z",
     title="Lua reverse shell from an nginx worker",
@@ -206,6 +258,11 @@ INTRUSION = Case(
     status=Status.OPEN,
     tree_cut=3,
     timeline_cut=128,
+    hosts=("web-01",),
+    facts=FACTS,
+    answers=ANSWERS,
+    verdict=VERDICT,
+    escalation=ESCALATION,
     entries=(
         Entry(1, _at(3600), "perilune", "created", {"score": 92, "findings": 4}),
         Entry(2, _at(3710), "perilune", "updated", {"score": 98, "findings": 5}),
@@ -272,11 +329,17 @@ def hostile(poison: str) -> Case:
         rule_falsepositives=(poison,), rule_source=poison, tags=(poison,),
     )  # fmt: skip
     node = ProcessNode(poison, None, 0, 7, poison, poison, poison, poison, START, ref, (poison,))
-    entry = TimelineEntry(START, poison, poison, poison, ref, (poison,))
+    entry = TimelineEntry(START, poison, poison, poison, ref, (poison,), poison)
+    answer = Answer(poison, poison, Part.QUESTION, poison, Said.YES, poison, Confidence.LOW, poison, Said.YES, (poison,),
+                    (ref, replace(ref, record=2)), (poison,))  # fmt: skip
+    criterion = Criterion(poison, poison, Said.YES, poison, True, (poison,), (ref,))
+    fact = Fact(Kind.PERSISTENCE, poison, poison, poison, ref, START, poison, True, (poison,))
     return Case(
         key=poison, title=poison, host=poison, users=(poison,), level=Level.HIGH, score=60,
         reasons=finding.reasons, techniques=(poison,), findings=(finding,), tree=(node,), timeline=(entry,),
         first=START, last=START, id=poison, entries=(Entry(1, START, poison, poison, {poison: poison}),),
+        hosts=(poison, poison), answers=(answer,), verdict=Verdict(Word.UNKNOWN, Confidence.LOW, poison, (poison,)),
+        escalation=Escalation(Said.UNKNOWN, poison, (criterion,)), facts=Facts({Kind.PERSISTENCE: (fact,)}),
     )  # fmt: skip
 
 

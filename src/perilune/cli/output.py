@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import orjson
 
 from perilune import __version__
+from perilune.cli.output_answers import answer_object, escalation_object, facts_object, verdict_object
 from perilune.model.case import Case, ProcessNode, TimelineEntry
-from perilune.model.events import EventRef
 from perilune.model.findings import Explained, Finding, Reason
 from perilune.model.rules import Evidence, Refusal, RuleSet
 from perilune.model.sources import Reading, SourceReport
+from perilune.model.events import EventRef
 
 if TYPE_CHECKING:
     from perilune.detection.oracle import Explanation
@@ -65,6 +66,10 @@ def case_object(case: Case, *, whole: bool) -> Plain:
         "last": case.last,
         "findings": [finding.id for finding in case.findings],
         "not_listed": dict(case.repeats),
+        "hosts": list(case.hosts or (case.host,)),
+        "verdict": verdict_object(case.verdict),
+        "escalation": escalation_object(case.escalation),
+        "answers": [answer_object(answer) for answer in case.answers],
     }
     if not whole:
         return short
@@ -74,6 +79,7 @@ def case_object(case: Case, *, whole: bool) -> Plain:
         "tree_cut": case.tree_cut,
         "timeline": [_entry(entry) for entry in case.timeline],
         "timeline_cut": case.timeline_cut,
+        "facts": facts_object(case.facts),
         "entries": [
             {"number": e.number, "at": e.at, "who": e.who, "kind": e.kind, "body": e.body} for e in case.entries
         ],

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from perilune.model.answers import Answer, Escalation, Verdict
 from perilune.model.events import EventRef
+from perilune.model.facts import Facts
 from perilune.model.findings import Explained, Finding, Reason
 from perilune.model.rules import Level
 from perilune.model.sources import SourceReport
@@ -27,6 +29,7 @@ class ProcessNode:
     parent  the parent's key, or None at a root
     event   the record of its start; None when it is known only because a child named it
     depth   0 at a root
+    host    where it ran, if not on the case's first host
     """
 
     key: str
@@ -40,6 +43,7 @@ class ProcessNode:
     time: datetime | None
     event: EventRef | None
     findings: tuple[str, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class TimelineEntry:
     summary: str
     event: EventRef
     findings: tuple[str, ...] = ()
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,9 @@ class Case:
     repeats   by rule id, how many further matches were counted and not listed
     sources   what was read for it and what could not be, those that matter to this case first
     explained known uses of an interpreter on the same host that no rule accuses
+    hosts     all hosts of the case, the one of its heaviest finding (`host`) first
+    facts     what the events around it show, and which sources could speak
+    answers   the runbook's questions, answered; none where the case was not investigated
     """
 
     key: str
@@ -100,3 +108,8 @@ class Case:
     sources: tuple[SourceReport, ...] = ()
     explained: tuple[Explained, ...] = ()
     entries: tuple[Entry, ...] = field(default=())
+    hosts: tuple[str, ...] = ()
+    facts: Facts = field(default_factory=Facts)
+    answers: tuple[Answer, ...] = ()
+    verdict: Verdict | None = None
+    escalation: Escalation | None = None

@@ -82,6 +82,7 @@ def environment() -> Environment:
     )
     environment.filters |= {
         "attribute": _attribute,
+        "capitalized": lambda words: words[:1].upper() + words[1:],
         "clock": text.clock,
         "day": lambda time: text.when(time)[:10],
         "iso": lambda time: time.isoformat(),

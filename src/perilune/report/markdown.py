@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 LIMIT = 32_000  # characters: a Jira description takes 32,767, a GitHub issue 65,536
 VALUE_MOST = 400  # of a value that the template does not shorten itself
 _BUDGETS = (
-    view.Budget(findings=10, evidence=6, nodes=60, timeline=60, entities=15, explained=0, sources=10, text=300),
-    view.Budget(findings=6, evidence=4, nodes=25, timeline=25, entities=6, explained=0, sources=5, text=160),
-    view.Budget(findings=3, evidence=2, nodes=8, timeline=8, entities=3, explained=0, sources=2, text=60),
+    view.Budget(
+        findings=10, evidence=6, nodes=60, timeline=60, entities=15, explained=0, sources=10, text=300, answer=400
+    ),
+    view.Budget(
+        findings=6, evidence=4, nodes=25, timeline=25, entities=6, explained=0, sources=5, text=160, answer=200
+    ),
+    view.Budget(
+        findings=3, evidence=2, nodes=8, timeline=8, entities=3, explained=0, sources=2, text=60, answer=110, repeats=6
+    ),
 )
 
 # Words with ordinary punctuation. A dot or colon only before a space or between digits: `www.a`, `:b:`, `a://`.

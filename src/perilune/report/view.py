@@ -13,6 +13,8 @@ from perilune.model.case import Case, ProcessNode, TimelineEntry
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Level
 from perilune.model.sources import Reading, SourceReport
+from perilune.report import answers
+from perilune.report.answers import Triage
 from perilune.report.entities import Entity, find_entities
 from perilune.report.text import finding_order, severity_mark, when
 
@@ -33,6 +35,9 @@ class Budget:
     explained: int = 100
     entries: int = 300
     text: int = 4000  # characters of one value
+    answer: int = 1000  # characters of one answer
+    facts: int = 40  # of one kind
+    repeats: int = 60  # of one rule, beside its first finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +90,15 @@ class RuleCredit:
 
 @dataclass(frozen=True, slots=True)
 class View:
+    """`findings`: the heaviest of each rule; `repeats`: by its number, the rule's others. `linked`: those written out."""
+
     case: Case
     budget: Budget
     findings: tuple[tuple[int, Finding], ...]
+    repeats: Mapping[int, tuple[tuple[int, Finding], ...]]
+    linked: frozenset[int]
     findings_cut: int
+    triage: Triage
     tree: tuple[Branch, ...]
     tree_shown: int
     tree_cut: int
@@ -108,16 +118,26 @@ class View:
 
 def lay_out(case: Case, sources: Sequence[SourceReport], explained: Sequence[Explained], budget: Budget) -> View:
     """The view of a case inside a budget."""
-    ordered = sorted(case.findings, key=finding_order)
+    groups = _by_rule(case.findings)
+    ordered = [finding for group in groups for finding in group]
     numbers = {finding.id: number for number, finding in enumerate(ordered, 1)}
+    cards = [(numbers[group[0].id], group[0]) for group in groups[: budget.findings]]
+    repeats = {
+        numbers[group[0].id]: tuple((numbers[one.id], one) for one in group[1 : budget.repeats + 1])
+        for group in groups[: budget.findings]
+    }
+    linked = frozenset({n for n, _ in cards} | {n for again in repeats.values() for n, _ in again})
     levels = {finding.id: finding.level for finding in ordered}
     timeline = _timeline(case.timeline, budget.timeline)
     read = sorted(sources, key=lambda source: source.reading is Reading.COMPLETE)
     return View(
         case=case,
         budget=budget,
-        findings=tuple(enumerate(ordered[: budget.findings], 1)),
-        findings_cut=max(0, len(ordered) - budget.findings),
+        findings=tuple(cards),
+        repeats=repeats,
+        linked=linked,
+        findings_cut=len(ordered) - len(linked),
+        triage=answers.lay_out(case, numbers, budget.facts),
         tree=_nest(case.tree[: budget.nodes], numbers, levels),
         tree_shown=min(len(case.tree), budget.nodes),
         tree_cut=case.tree_cut + max(0, len(case.tree) - budget.nodes),
@@ -134,6 +154,14 @@ def lay_out(case: Case, sources: Sequence[SourceReport], explained: Sequence[Exp
         points=sum(reason.points for reason in case.reasons),
         date=when(case.first)[:10],
     )
+
+
+def _by_rule(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """The findings of each rule together, the rules in the order of their heaviest finding."""
+    rules: dict[str, list[Finding]] = {}
+    for finding in sorted(findings, key=finding_order):
+        rules.setdefault(finding.rule_id or finding.id, []).append(finding)
+    return list(rules.values())
 
 
 def _mark(ids: Sequence[str], numbers: Mapping[str, int], levels: Mapping[str, Level]) -> Marked:

@@ -1,4 +1,5 @@
-"""Which findings are one case: those of one process tree, and those of one user close in time on one host."""
+"""Which findings are one case: those of one process tree, of one session, of one user close in time on one host, and
+those that share something telling (a file, an address, a script, a command line) on any host."""
 
 from __future__ import annotations
 
@@ -10,16 +11,21 @@ from perilune.model.findings import Finding
 
 SAME_TREE = timedelta(hours=4)  # a tree that is silent for longer starts a new case
 SAME_HOST = timedelta(minutes=15)  # different trees, same host and user
+SAME_SESSION = timedelta(hours=2)  # different trees, same logon
+SAME_MARK = timedelta(days=7)  # the same file, address, script or command, on any host
 
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 
-def group(findings: Sequence[Finding], anchors: Mapping[str, str]) -> list[list[Finding]]:
+def group(
+    findings: Sequence[Finding], anchors: Mapping[str, str], links: Mapping[str, Sequence[str]] | None = None
+) -> list[list[Finding]]:
     """Splits findings into cases.
 
     Args:
         findings: of any hosts, in any order.
         anchors: by finding id, the process that the finding's story starts at; absent where unknown.
+        links: by finding id, the names of what it shares with findings of the same intrusion anywhere.
 
     Returns:
         One list per case, each oldest first, the cases in order of their first finding.
@@ -28,7 +34,7 @@ def group(findings: Sequence[Finding], anchors: Mapping[str, str]) -> list[list[
     leader = list(range(len(ordered)))
     newest: dict[tuple[str, str, str], int] = {}
     for index, finding in enumerate(ordered):
-        for neighbour, most in _neighbours(finding, anchors):
+        for neighbour, most in _neighbours(finding, anchors, links or {}):
             before = newest.get(neighbour)
             if before is not None and _gap(ordered[before], finding) <= most:
                 leader[_find(leader, index)] = _find(leader, before)
@@ -39,13 +45,30 @@ def group(findings: Sequence[Finding], anchors: Mapping[str, str]) -> list[list[
     return sorted(groups.values(), key=lambda case: _when(case[0]))
 
 
-def _neighbours(finding: Finding, anchors: Mapping[str, str]) -> list[tuple[tuple[str, str, str], timedelta]]:
+def _neighbours(
+    finding: Finding, anchors: Mapping[str, str], links: Mapping[str, Sequence[str]]
+) -> list[tuple[tuple[str, str, str], timedelta]]:
     """What a finding may share with an earlier one, and how long before that one may be."""
     host = finding.host.lower()
     shared = [((host, "user", finding.user.lower()), SAME_HOST)]
     if anchor := anchors.get(finding.id):
         shared.append(((host, "tree", anchor), SAME_TREE))
+    if session := _session(finding):
+        shared.append(((host, "session", session), SAME_SESSION))
+    shared += [(("", "mark", name), SAME_MARK) for name in links.get(finding.id, ())]
     return shared
+
+
+_SERVICES = frozenset(("0", "996", "997", "999", "4294967295"))  # logons that all services share, or none at all
+
+
+def _session(finding: Finding) -> str:
+    """The logon that a person opened, where the event names one; services share theirs with everything."""
+    for column in ("LogonId", "InitiatingProcessLogonId", "XLogonGuid"):
+        value = str(finding.row.get(column) or "")
+        if value and value not in _SERVICES and not value.startswith("{00000000"):
+            return value
+    return ""
 
 
 def _find(leader: list[int], index: int) -> int:
