@@ -7,11 +7,14 @@ rows are fetched back from the spool only for those that become findings.
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
 from perilune.decoding import Decoder
@@ -24,8 +27,10 @@ from perilune.triage import verdict
 
 MAX_FINDINGS = 10_000  # made in one hunt; heavier rules first
 MAX_PER_RULE = 500
+MAX_PARTS = 2_000_000  # matches kept of a rule that only correlations use, 8 bytes each
 
 Position = tuple[str, int]  # a table, and a row's place in the spool
+Event = tuple[EventRef, dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +48,17 @@ class Hits:
         self._rules = tuple(rules)
         self._number = {id(rule): number for number, rule in enumerate(self._rules)}
         self._rows: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._parts: dict[tuple[int, str], array[int]] = defaultdict(lambda: array("q"))  # of correlations only
+        self.left_out = 0  # matches of parts that were too many to keep
         self.counts: Counter[str] = Counter()
         self.shown: dict[tuple[int, Position], tuple[Evidence, ...]] = {}
 
     def note(self, rule: Rule, position: Position, evidence: tuple[Evidence, ...]) -> None:
         """Takes a match that brings its own evidence, as a hunt's row does."""
         table, row = position
+        if rule.role is Role.PART:
+            self._part(rule, table, row)
+            return
         self._rows[table].append((self._number[id(rule)], row))
         self.counts[rule.id or rule.digest] += 1
         self.shown[id(rule), position] = evidence
@@ -57,9 +67,30 @@ class Hits:
         """Takes the matches on a batch whose first row has the place `start` in the spool."""
         held = self._rows[table.name]
         for rule, index in matches:
+            if rule.role is Role.PART:
+                self._part(rule, table.name, start + index)
+                continue
             held.append((self._number[id(rule)], start + index))
             if rule.role is Role.DETECTION:
                 self.counts[rule.id or rule.digest] += 1
+
+    def _part(self, rule: Rule, table: str, row: int) -> None:
+        kept = self._parts[id(rule), table]
+        if len(kept) < MAX_PARTS:
+            kept.append(row)
+        else:
+            self.left_out += 1
+
+    def places(self, rule: Rule) -> dict[str, npt.NDArray[np.int64]]:
+        """By table, the ascending places of the rows that a rule holds on."""
+        if rule.role is Role.PART:
+            kept = {table: rows for (one, table), rows in self._parts.items() if one == id(rule)}
+        else:
+            number = self._number[id(rule)]
+            kept = {
+                table: array("q", (row for one, row in held if one == number)) for table, held in self._rows.items()
+            }
+        return {table: np.unique(np.frombuffer(rows, np.int64)) for table, rows in kept.items() if rows}
 
     def chosen(self) -> tuple[list[tuple[Rule, Position]], dict[str, int]]:
         """The matches to look at, heavier rules first, and by rule id how many were left out."""
@@ -105,29 +136,28 @@ def judge(hits: Hits, spool: Spool, decoder: Decoder | None = None) -> Judged:
     contexts, accused = hits.known_uses()
     harmless = [position for position in contexts if position not in accused][:MAX_FINDINGS]
     needed = [position for _, position in chosen] + harmless
-    events = _fetch(needed, spool)
+    events = fetch(needed, spool)
     findings: dict[str, Finding] = {}
     for rule, position in chosen:
-        known = [_context(_hit(use, position, events).match) for use in contexts.get(position, ())]
-        finding = _finding(_hit(rule, position, events, hits.shown.get((id(rule), position))), known)
+        known = contexts_on(contexts.get(position, ()), position, events)
+        finding = make_finding(hit_on(rule, position, events, hits.shown.get((id(rule), position))), known)
         if decoder is not None and finding.id not in findings:
             finding = replace(finding, analysis=decoder.analysis_of(*_text_of(position, events)))
         findings.setdefault(finding.id, finding)
-    explained = [_explained(_hit(contexts[position][0], position, events)) for position in harmless]
+    explained = [_explained(hit_on(contexts[position][0], position, events)) for position in harmless]
     return Judged(tuple(findings.values()), tuple(explained), cut)
 
 
-def _text_of(
-    position: Position, events: Mapping[Position, tuple[EventRef, dict[str, object]]]
-) -> tuple[str, Mapping[str, object]]:
+def _text_of(position: Position, events: Mapping[Position, Event]) -> tuple[str, Mapping[str, object]]:
     return position[0], events[position][1]
 
 
-def _fetch(positions: Iterable[Position], spool: Spool) -> dict[Position, tuple[EventRef, dict[str, object]]]:
+def fetch(positions: Iterable[Position], spool: Spool) -> dict[Position, Event]:
+    """The events at these places, each with its filled columns."""
     wanted: dict[str, set[int]] = defaultdict(set)
     for table, row in positions:
         wanted[table].add(row)
-    found: dict[Position, tuple[EventRef, dict[str, object]]] = {}
+    found: dict[Position, Event] = {}
     for name, rows in wanted.items():
         ordered = sorted(rows)
         fetched = spool.take(name, ordered)
@@ -138,10 +168,10 @@ def _fetch(positions: Iterable[Position], spool: Spool) -> dict[Position, tuple[
     return found
 
 
-def _hit(
+def hit_on(
     rule: Rule,
     position: Position,
-    events: Mapping[Position, tuple[EventRef, dict[str, object]]],
+    events: Mapping[Position, Event],
     shown: tuple[Evidence, ...] | None = None,
 ) -> Hit:
     ref, row = events[position]
@@ -149,11 +179,16 @@ def _hit(
     return Hit(Match(rule, ref, evidence), row)
 
 
+def contexts_on(uses: Iterable[Rule], position: Position, events: Mapping[Position, Event]) -> list[Context]:
+    """The known uses recognised on an event, each with its evidence."""
+    return [_context(hit_on(use, position, events).match) for use in uses]
+
+
 def _context(match: Match) -> Context:
     return Context(match.rule.id, match.rule.title, match.rule.lowers, match.evidence)
 
 
-def _finding(hit: Hit, contexts: Sequence[Context]) -> Finding:
+def make_finding(hit: Hit, contexts: Sequence[Context]) -> Finding:
     rule, row = hit.match.rule, hit.row
     score, reasons = verdict.weigh_finding(rule, contexts)
     return Finding(
@@ -171,9 +206,9 @@ def _finding(hit: Hit, contexts: Sequence[Context]) -> Finding:
         level=rule.level,
         techniques=rule.techniques,
         event=hit.match.event,
-        host=_host(row, hit.match.event),
+        host=host_of(row, hit.match.event),
         user=_user(row),
-        time=_time(row),
+        time=time_of(row),
         row={name: _plain(value) for name, value in row.items()},
         evidence=hit.match.evidence,
         score=score,
@@ -187,9 +222,9 @@ def _explained(hit: Hit) -> Explained:
     return Explained(
         context=_context(hit.match),
         event=hit.match.event,
-        host=_host(row, hit.match.event),
+        host=host_of(row, hit.match.event),
         user=_user(row),
-        time=_time(row),
+        time=time_of(row),
         image=str(row.get("FolderPath") or row.get("FileName") or ""),
         command_line=str(row.get("ProcessCommandLine") or ""),
     )
@@ -209,7 +244,7 @@ def finding_id(rule: Rule, table: str, row: Mapping[str, object]) -> str:
     return hashlib.sha256(orjson.dumps(identity)).hexdigest()[:24]
 
 
-def _host(row: Mapping[str, object], event: EventRef) -> str:
+def host_of(row: Mapping[str, object], event: EventRef) -> str:
     """The host's name; rows that name none are kept apart by their file."""
     name = row.get("DeviceName")
     return str(name) if name else f"unknown ({event.source.replace(chr(92), '/').rsplit('/', 1)[-1]})"
@@ -222,7 +257,7 @@ def _user(row: Mapping[str, object]) -> str:
     return ""
 
 
-def _time(row: Mapping[str, object]) -> datetime | None:
+def time_of(row: Mapping[str, object]) -> datetime | None:
     value = row.get("Timestamp")
     return value if isinstance(value, datetime) else None
 

@@ -14,9 +14,10 @@ import pyarrow as pa
 
 from perilune import readers
 from perilune.casework import investigate
+from perilune.correlating import correlated
 from perilune.decoding import Decoder
 from perilune.detection import cache as compiled
-from perilune.detection import matching
+from perilune.detection import linking, matching
 from perilune.detection.kql import hunts
 from perilune.detection.oracle import Explanation
 from perilune.errors import UsageError
@@ -29,6 +30,7 @@ from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
 
 Progress = Callable[[SourceReport], None]
+SIGMA = ("sigma", "correlations", "known_hosts")  # the folders of Sigma files in a content folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Hunt:
     refused    rules that could not be evaluated, and why
     cut        by rule id, how many further matches were counted but not listed
     undecoded  events whose text was not decoded for the rules because the budget was used up
+    unpaired   matched events that no correlation looked at because there were too many
     """
 
     cases: tuple[Case, ...]
@@ -52,6 +55,7 @@ class Hunt:
     refused: tuple[Refusal, ...]
     cut: Mapping[str, int]
     undecoded: int
+    unpaired: int
     spool: Spool = field(repr=False)
 
     @property
@@ -88,7 +92,7 @@ def hunt(
     spool = Spool()
     hits = Hits(ruleset.rules)
     gathering = matching.Gathering()
-    sigma_rules = RuleSet(tuple(rule for rule in ruleset.rules if not hunts.is_hunt(rule)))
+    sigma_rules = RuleSet(tuple(rule for rule in ruleset.rules if not _runs_at_the_end(rule)))
 
     decoder = Decoder()
 
@@ -109,7 +113,7 @@ def hunt(
     for batch in gathering.rest():
         detect(batch)
     refused = _run_hunts(ruleset, spool, hits)
-    judged = judge(hits, spool, decoder)
+    judged = correlated(judge(hits, spool, decoder), ruleset.rules, hits, spool)
     cases, findings = investigate(judged, spool, sources)
     return Hunt(
         cases=cases,
@@ -120,8 +124,14 @@ def hunt(
         refused=(*ruleset.refused, *refused),
         cut=judged.cut,
         undecoded=decoder.skipped,
+        unpaired=judged.unpaired,
         spool=spool,
     )
+
+
+def _runs_at_the_end(rule: Rule) -> bool:
+    """Hunts and correlations need all that was read."""
+    return hunts.is_hunt(rule) or linking.is_correlation(rule)
 
 
 def _run_hunts(ruleset: RuleSet, spool: Spool, hits: Hits) -> tuple[Refusal, ...]:
@@ -146,16 +156,17 @@ def load_rules(
     found: list[RuleSet] = []
     if pack:
         with as_file(files("perilune") / "content") as folder:
-            found.append(_of_pack(compiled.load([folder / "sigma", folder / "known_hosts"], cache), folder))
+            sigma = [folder / name for name in SIGMA]
+            found.append(_of_pack(compiled.load(sigma, cache), folder))
             found.append(_of_pack(hunts.load([folder / "hunts"]), folder))
     if content is not None:
-        own = [folder for name in ("sigma", "known_hosts") if (folder := content / name).is_dir()]
+        own = [folder for name in SIGMA if (folder := content / name).is_dir()]
         found += [compiled.load(own, cache), hunts.load([content / "hunts"])]
     given = [Path(p) for p in paths]
     found += [compiled.load([path for path in given if path.suffix != ".kql"], cache), hunts.load(given)]
     unique = {rule.digest: rule for ruleset in found for rule in ruleset.rules}
     refused = tuple(refusal for ruleset in found for refusal in ruleset.refused)
-    return RuleSet(tuple(unique.values()), refused)
+    return linking.link(RuleSet(tuple(unique.values()), refused))
 
 
 def _of_pack(ruleset: RuleSet, folder: Path) -> RuleSet:
@@ -183,6 +194,8 @@ class Choice:
             return False
         if rule.role is Role.CONTEXT:
             return True
+        if rule.role is Role.PART:
+            return False
         return rule.level >= self.least and (not self.tags or any(_tagged(rule, tag) for tag in self.tags))
 
 
@@ -193,8 +206,15 @@ def _tagged(rule: Rule, tag: str) -> bool:
 
 
 def select(ruleset: RuleSet, choice: Choice) -> RuleSet:
-    """The rules that a hunt uses."""
-    return RuleSet(tuple(rule for rule in ruleset.rules if choice.takes(rule)), ruleset.refused)
+    """The rules that a hunt uses; what its correlations need of the others are parts of these only."""
+    chosen = {number for number, rule in enumerate(ruleset.rules) if choice.takes(rule)}
+    parts = linking.needed(ruleset.rules, chosen)
+    rules = (
+        rule if number in chosen or rule.role is Role.CONTEXT else replace(rule, role=Role.PART)
+        for number, rule in enumerate(ruleset.rules)
+        if number in chosen or number in parts
+    )
+    return RuleSet(tuple(rules), ruleset.refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_a_context_rule_says_how_much_it_lowers() -> None:
             RULE.replace("    Image|", "    CommandLine|contains: x\n    Image|"),
             "r.yml:13: the key 'CommandLine|contains' is given twice",
         ),
-        ("title: x\ncorrelation: {type: event_count}\n", "r.yml:2: correlation rules are not evaluated yet"),
+        ("title: x\ncorrelation: {type: event_count}\n", "r.yml:2: its correlation has no timespan"),
         ("title: x\n", "r.yml:1: not a Sigma rule: it has no detection"),
         ("- a\n- b\n", "r.yml:1: not a Sigma rule: the document is not a mapping"),
         ("title: [\n", "r.yml:2: not valid YAML"),

@@ -16,7 +16,7 @@ from sigma.policy import SigmaPolicy
 from sigma.policy.regex_engine import RegexEngine, RegexPattern
 from sigma.rule.detection import SigmaDetection, SigmaDetections
 
-from perilune.detection import origin
+from perilune.detection import correlations, linking, origin
 from perilune.detection.documents import Document, Plain, documents
 from perilune.detection.files import RuleFile, find_files
 from perilune.detection.logsources import LogSource, resolve
@@ -131,11 +131,9 @@ def _merged(base: Plain, over: Plain) -> dict[str, object]:
 def _sort(document: Document, found: _Found) -> None:
     data = document.data
     try:
-        if "correlation" in data:
-            raise RuleError("correlation rules are not evaluated yet", where=document.at("correlation"))
         if "filter" in data:
             found.filters.append(_filter(document))
-        elif "detection" in data:
+        elif "detection" in data or "correlation" in data:
             found.rules.append(document)
         else:
             raise RuleError("not a Sigma rule: it has no detection")
@@ -156,22 +154,41 @@ def _compiled(found: _Found) -> Iterator[Rule]:
 
 
 def _rule(document: Document, filters: Sequence[_Filter]) -> Rule:
+    if "correlation" in document.data:
+        return _correlation(document)
     data = document.data
     logsource = _logsource(document)
     condition = _condition(document, "detection")
     applied = [f for f in filters if f.applies(data, logsource)]
     if applied:
         condition = ConditionAND([condition, *(f.condition for f in applied)])  # type: ignore[list-item]
-    scopes = _scopes(document, logsource, condition)
+    scopes, sources = _scopes(document, logsource, condition)
     role, lowers = _role(document)
+    rule = replace(_described(document), scopes=scopes, role=role, lowers=lowers)
+    digest = "+".join((document.digest, *(f.document.digest for f in applied)))
+    return replace(rule, digest=digest, extra={**rule.extra, "logsource": str(logsource), "sources": sources})
+
+
+def _correlation(document: Document) -> Rule:
+    """A rule over other rules' matches. Which those are is settled when all rules have been loaded (`linking.py`)."""
+    if "detection" in document.data:
+        raise RuleError("it has both a detection and a correlation", where=document.at("correlation"))
+    rule = _described(document)
+    return replace(rule, extra={**rule.extra, linking.KEY: linking.encoded(correlations.parse(document))})
+
+
+def _described(document: Document) -> Rule:
+    """What a document says of itself."""
+    data = document.data
     provenance = origin.of(document.origin)
+    name = _text(data.get("name"))
     return Rule(
         id=_text(data.get("id")) or document.digest[:32],
         title=document.title,
         level=_level(data.get("level")),
-        scopes=scopes,
+        scopes=(),
         source=document.where,
-        digest="+".join((document.digest, *(f.document.digest for f in applied))),
+        digest=document.digest,
         author=_text(data.get("author")),
         description=_text(data.get("description")),
         status=_text(data.get("status")),
@@ -180,24 +197,24 @@ def _rule(document: Document, filters: Sequence[_Filter]) -> Rule:
         tags=_texts(data.get("tags")),
         references=_texts(data.get("references")),
         falsepositives=_texts(data.get("falsepositives")),
-        role=role,
-        lowers=lowers,
-        extra={"logsource": str(logsource), **_guide(document)},
+        extra=({"name": name} if name else {}) | _guide(document),
     )
 
 
-def _scopes(document: Document, logsource: LogSource, condition: Condition) -> tuple[Scope, ...]:
+def _scopes(document: Document, logsource: LogSource, condition: Condition) -> tuple[tuple[Scope, ...], str]:
+    """What the rule reads, and by which vocabulary each table's fields are named."""
     try:
         sources = resolve(logsource, _event_ids(document.data.get("detection")))
     except RuleError as error:
         raise RuleError(error.what, where=document.at("logsource")) from None
     try:
-        scopes = tuple(found for source in sources if (found := scope(condition, source)))
+        found = [(one, source) for source in sources if (one := scope(condition, source))]
     except FieldError as error:
         raise RuleError(error.what, where=document.at(error.field)) from None
-    if not scopes:
+    if not found:
         raise RuleError("its condition can never hold", where=document.at("detection"))
-    return scopes
+    named = dict.fromkeys(f"{source.table}:{source.vocabulary}" for _, source in found)
+    return tuple(one for one, _ in found), " ".join(named)
 
 
 def _logsource(document: Document) -> LogSource:

@@ -33,14 +33,28 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """One event of a correlation's finding, the rule that held on it, and what it was in a few words."""
+
+    rule_id: str
+    rule_title: str
+    event: EventRef
+    time: datetime | None
+    host: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that held on an event.
+    """A rule that held on an event, or a correlation that held on several.
 
     id        stable: the same rule on the same event gives the same id in every run, whatever file it came in
     row       the event's filled columns, by advanced-hunting name
     process   the key of the process node that did it, where the event names one
     score     0 to 100; the sum of `reasons`, clipped
     analysis  what the event's command line or script really does, where it has one; long texts are cut
+    members   of a correlation, its events, oldest first; `members_cut` more are not named
+    group     of a correlation, the fields that its events have in common
     """
 
     id: str
@@ -67,6 +81,9 @@ class Finding:
     rule_source: str = ""
     tags: tuple[str, ...] = field(default=())
     analysis: Analysis | None = None
+    members: tuple[Member, ...] = ()
+    members_cut: int = 0
+    group: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +101,13 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the matches come to. `cut`: by rule id, how many matches were counted and not looked at."""
+    """What the matches come to.
+
+    cut       by rule id, how many matches were counted and not looked at
+    unpaired  matched rows that no correlation looked at, because there were too many
+    """
 
     findings: tuple[Finding, ...]
     explained: tuple[Explained, ...]
     cut: Mapping[str, int]
+    unpaired: int = 0

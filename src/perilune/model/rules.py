@@ -194,10 +194,11 @@ class Scope:
 
 
 class Role(StrEnum):
-    """What a match means: a sign of abuse, or a recognised legitimate use that lowers and explains."""
+    """What a match means: a sign of abuse, a legitimate use that lowers and explains, or part of a correlation."""
 
     DETECTION = "detection"
     CONTEXT = "context"
+    PART = "part"
 
 
 @dataclass(frozen=True, slots=True)
