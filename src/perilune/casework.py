@@ -268,7 +268,8 @@ def _timeline(
 ) -> tuple[tuple[TimelineEntry, ...], int]:
     marks: dict[EventRef, tuple[str, ...]] = {}
     for finding in group:
-        marks[finding.event] = (*marks.get(finding.event, ()), finding.id)
+        for event in {finding.event, *(member.event for member in finding.members)}:
+            marks[event] = (*marks.get(event, ()), finding.id)
     times = [f.time for f in group if f.time is not None]
     return timeline.build(
         known.rows,

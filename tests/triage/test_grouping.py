@@ -1,5 +1,7 @@
+from perilune.model.findings import Member
+from perilune.model.tables import EventRef
 from perilune.triage.grouping import group
-from tests.build import finding
+from tests.build import at, finding
 
 
 def ids(cases: list[list[object]]) -> list[list[str]]:
@@ -33,3 +35,14 @@ def test_findings_without_a_time_do_not_break_the_order() -> None:
 def test_many_findings_are_grouped_in_linear_time() -> None:
     found = [finding(f"f{n:05}", seconds=n) for n in range(20_000)]
     assert len(group(found, {f.id: "sh" for f in found})) == 1
+
+
+def test_a_correlation_is_one_story_with_the_findings_on_its_events() -> None:
+    event = EventRef("DeviceNetworkEvents", "flow.log", 7)
+    member = Member("r", "Rule", event, at(50_000), "web-01", "203.0.113.9")
+    found = [
+        finding("a", members=(member,), seconds=90_000),
+        finding("b", seconds=50_000, user="root", event=event),
+        finding("c", seconds=50_000, user="ana", event=EventRef("DeviceNetworkEvents", "flow.log", 8)),
+    ]
+    assert sorted(ids(group(found, {}))) == [["b", "a"], ["c"]]

@@ -30,11 +30,12 @@ def group(
     Returns:
         One list per case, each oldest first, the cases in order of their first finding.
     """
+    links = _with_members(findings, links or {})
     ordered = sorted(findings, key=_when)
     leader = list(range(len(ordered)))
     newest: dict[tuple[str, str, str], int] = {}
     for index, finding in enumerate(ordered):
-        for neighbour, most in _neighbours(finding, anchors, links or {}):
+        for neighbour, most in _neighbours(finding, anchors, links):
             before = newest.get(neighbour)
             if before is not None and _gap(ordered[before], finding) <= most:
                 leader[_find(leader, index)] = _find(leader, before)
@@ -69,6 +70,18 @@ def _session(finding: Finding) -> str:
         if value and value not in _SERVICES and not value.startswith("{00000000"):
             return value
     return ""
+
+
+def _with_members(findings: Sequence[Finding], links: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:
+    """The links with those of correlations: a finding on one of a correlation's events is part of the same story."""
+    told = {member.event for finding in findings for member in finding.members}
+    if not told:
+        return links
+    found = {id_: list(names) for id_, names in links.items()}
+    for finding in findings:
+        events = {finding.event, *(member.event for member in finding.members)} & told
+        found.setdefault(finding.id, []).extend(f"event:{e.table}|{e.source}|{e.record}" for e in events)
+    return found
 
 
 def _find(leader: list[int], index: int) -> int:
