@@ -136,3 +136,11 @@ def test_playbooks_are_listed_shown_and_checked(tmp_path: Path) -> None:
     perilune("playbook", "lint", str(good))
     good.write_text(document.replace("cacao-2.0", "cacao-3.0"))
     assert "spec_version" in perilune("playbook", "lint", str(good), code=1).output
+
+
+def test_playbooks_are_drawn_and_tested(tmp_path: Path) -> None:
+    assert perilune("playbook", "graph", "T1059").output.startswith("<svg")
+    assert all(not one["differences"] for one in json.loads(perilune("playbook", "test", "--json").output)["scenarios"])
+    wrong = tmp_path / "x.scenarios.yml"
+    wrong.write_text("playbook: Recovery Plan\nscenarios: [{name: mine, expect: {plan: [notify]}}]\n")
+    assert "0 of 1" in perilune("playbook", "test", str(wrong), code=1).output

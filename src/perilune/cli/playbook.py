@@ -18,7 +18,7 @@ playbook_argument = click.argument("name", metavar="PLAYBOOK")
 
 @click.group(short_help="List, show and check playbooks.")
 def playbook() -> None:
-    """List, show and check playbooks (CACAO 2.0 documents)."""
+    """List, show, draw, check and test playbooks (CACAO 2.0 documents)."""
 
 
 @playbook.command("list")
@@ -106,6 +106,49 @@ def lint_playbooks(files: tuple[Path, ...], as_json: bool) -> int:
     return 1 if found else 0
 
 
+@playbook.command("graph")
+@playbook_argument
+@click.option("--output", "-o", type=click.Path(path_type=Path, dir_okay=False), help="The SVG file to write.")
+def graph_playbook(name: str, output: Path | None) -> None:
+    """Draw PLAYBOOK as SVG, on stdout or into a file."""
+    from perilune.response.graph import draw_playbook
+
+    drawn = draw_playbook(_shelf().find(name))
+    if output is None:
+        click.echo(drawn, nl=False)
+    else:
+        output.write_text(drawn, encoding="utf-8")
+        click.echo(f"{output}: {len(drawn):,} bytes", err=True)
+
+
+@playbook.command("test")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@json_option
+def test_playbooks(files: tuple[Path, ...], as_json: bool) -> int:
+    """Run the scenarios in FILES, or all there are; exits with 1 where one comes out otherwise than expected."""
+    from perilune.cli import output
+    from perilune.service.playbooks import load_shelf
+    from perilune.service.scenarios import load_suites, parse_suite, try_suite
+
+    content = _content()
+    shelf = load_shelf(content)
+    given = [(str(path), parse_suite(path.read_text(encoding="utf-8"), str(path))) for path in files]
+    tried = [one for _, suite in given or load_suites(content) for one in try_suite(suite, shelf, content)]
+    failed = [one for one in tried if one.differences]
+    if as_json:
+        scenarios = [
+            {"playbook": one.playbook, "scenario": one.scenario, "differences": list(one.differences)} for one in tried
+        ]
+        click.echo(output.dump({"scenarios": scenarios}))
+        return 1 if failed else 0
+    for one in failed:
+        click.echo(f"✗ {one.playbook}: {one.scenario}")
+        for difference in one.differences:
+            click.echo(f"    {difference}")
+    click.echo(f"{len(tried) - len(failed)} of {len(tried)} scenarios came out as expected.")
+    return 1 if failed else 0
+
+
 def _outline(found: object) -> list[str]:
     """The workflow as an indented list, each step once."""
     from perilune.response import cacao
@@ -130,9 +173,14 @@ def _outline(found: object) -> list[str]:
     return lines
 
 
-def _shelf() -> Shelf:
-    from perilune.service.playbooks import load_shelf
+def _content() -> Path | None:
     from perilune.settings import load
 
     content = load().content
-    return load_shelf(content if content.is_dir() else None)
+    return content if content.is_dir() else None
+
+
+def _shelf() -> Shelf:
+    from perilune.service.playbooks import load_shelf
+
+    return load_shelf(_content())
