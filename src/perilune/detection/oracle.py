@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from perilune.detection import words
 from perilune.detection.values import (
@@ -97,8 +98,8 @@ def evidence(rule: Rule, table: str, row: Row) -> tuple[Evidence, ...]:
     found = (
         Evidence(words.field_name(leaf), words.column(leaf), shorten(_shown(leaf, row)), words.test(leaf))
         for scope in rule.scopes
-        if scope.table == table and holds(scope.expr, row)
-        for leaf in _held(scope.expr, row)
+        if scope.table == table
+        for leaf in _held(scope.expr, row) or ()
         if isinstance(leaf, Keyword) or leaf.field.name not in _LOG_SOURCE
     )
     return tuple(dict.fromkeys(found))
@@ -126,16 +127,24 @@ def _explained(expr: Expr, row: Row) -> Explanation:
             return Explanation(words.sentence(expr), held, shorten(_shown(expr, row)))
 
 
-def _held(expr: Expr, row: Row) -> Iterator[Leaf]:
+def _held(expr: Expr, row: Row) -> list[Leaf] | None:
+    """The leaves that make the expression hold, none of a negation; None where it does not hold."""
     match expr:
-        case And(of=parts) | Or(of=parts):
+        case And(of=parts):
+            found: list[Leaf] = []
             for part in parts:
-                if holds(part, row):
-                    yield from _held(part, row)
-        case Not():
-            return
+                inner = _held(part, row)
+                if inner is None:
+                    return None
+                found += inner
+            return found
+        case Or(of=parts):
+            each = [inner for part in parts if (inner := _held(part, row)) is not None]
+            return [leaf for inner in each for leaf in inner] if each else None
+        case Not(of=part):
+            return None if holds(part, row) else []
         case _:
-            yield expr
+            return [expr] if _leaf(expr, row) else None
 
 
 def _shown(leaf: Leaf, row: Row) -> str:
@@ -186,7 +195,12 @@ def _value_holds(leaf: Leaf, value: object) -> bool:
 def _like(parts: Parts, cased: bool, text: str) -> bool:
     if cased:
         return _fits(parts, text)
-    return _fits(tuple(fold(part) if isinstance(part, str) else part for part in parts), fold(text))
+    return _fits(_folded(parts), fold(text))
+
+
+@lru_cache(maxsize=65_536)
+def _folded(parts: Parts) -> Parts:
+    return tuple(fold(part) if isinstance(part, str) else part for part in parts)
 
 
 def _fits(parts: Parts, text: str) -> bool:
