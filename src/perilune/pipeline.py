@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from perilune import readers
+from perilune import readers, reading
 from perilune.casework import investigate
 from perilune.correlating import correlated
 from perilune.decoding import Decoder
@@ -73,6 +73,7 @@ def hunt(
     cache: Path | None = None,
     choice: Choice | None = None,
     limits: readers.Limits | None = None,
+    jobs: int | None = 1,
     progress: Progress | None = None,
 ) -> Hunt:
     """Reads logs and returns ranked cases.
@@ -85,6 +86,7 @@ def hunt(
         cache: a folder for compiled rules, which makes the next start fast.
         choice: which of the loaded rules to use.
         limits: budgets of the readers.
+        jobs: processes that read, where there is much to read; None for one per core.
         progress: called with each file's report as it is done.
     """
     ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
@@ -102,7 +104,7 @@ def hunt(
         if hidden is not None:  # the second pass: rules see what was decoded as a script of its own
             hits.add(hidden, spool.add(hidden), matching.match(sigma_rules, hidden))
 
-    for item in readers.read([Path(p) for p in paths], limits or readers.Limits(), content=content):
+    for item in reading.read([Path(p) for p in paths], limits, own=reading.Own(content), jobs=jobs):
         if isinstance(item, SourceReport):
             sources.append(item)
             if progress is not None:

@@ -43,6 +43,7 @@ def test_a_script_cut_by_the_rollover_of_the_log_is_one_row(tmp_path: Path) -> N
     assert "XParts" not in rows["s1"]
     assert rows["s1"]["XSourceFile"].endswith("0.jsonl")
     assert rows["s2"]["XScriptText"] == "whole"
+    assert not done.problems  # no file's report says that parts are missing
     assert [dict(report.rows) for report in sorted(done.reports, key=lambda r: r.path)] == [
         {"XScriptEvents": 1},
         {"XScriptEvents": 1},
@@ -56,6 +57,7 @@ def test_what_stays_incomplete_comes_out_and_says_so(tmp_path: Path) -> None:
     assert row["XScriptText"] == "ac"
     assert row["XParts"] == ["1:1", "3:1"]
     assert row["XPartsSeen"] == 2
+    assert done.problems == {"script of which parts are missing": 1}
 
 
 def test_the_window_is_bounded(tmp_path: Path) -> None:

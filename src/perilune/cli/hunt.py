@@ -59,6 +59,9 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     show_default=True,
     help="Exit with 1 when a finding's rule has this level or above.",
 )
+@click.option(
+    "--jobs", "-j", type=click.IntRange(1), help="Processes that read, where there is much.  [default: cores]"
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print JSON lines, each with its type.")
 @click.option("--store/--no-store", "keep", default=True, help="Whether to keep the cases.  [default: keep]")
@@ -73,6 +76,7 @@ def hunt(
     exclude: tuple[str, ...],
     show: str,
     fail_on: str,
+    jobs: int | None,
     as_json: bool,
     as_jsonl: bool,
     keep: bool,
@@ -101,6 +105,7 @@ def hunt(
             content=configured.content if configured.content.is_dir() else None,
             cache=configured.cache,
             choice=pipeline.Choice(Level[level.upper()], tags, exclude),
+            jobs=jobs,
             progress=progress,
         )
         stack.callback(found.spool.close)

@@ -41,6 +41,9 @@ OLD = timedelta(days=1)
 @click.option("--limit", type=click.IntRange(1), default=SHOWN_ROWS, show_default=True, help="Rows shown as a table.")
 @click.option("--timeout", type=click.FloatRange(0.1), default=120.0, show_default=True, help="Seconds for a query.")
 @click.option("--memory", type=click.IntRange(64), default=4096, show_default=True, help="Megabytes for a query.")
+@click.option(
+    "--jobs", "-j", type=click.IntRange(1), help="Processes that read, where there is much.  [default: cores]"
+)
 @click.option("--fail-on-rows", is_flag=True, help="Exit with 1 when the query gives rows.")
 @click.option("--quiet", "-q", is_flag=True, help="No notes on stderr.")
 def kql(
@@ -52,6 +55,7 @@ def kql(
     limit: int,
     timeout: float,
     memory: int,
+    jobs: int | None,
     fail_on_rows: bool,
     quiet: bool,
 ) -> int:
@@ -78,7 +82,7 @@ def kql(
             return EXIT_NOTHING
     if query is not None and not paths and needs_data(query):
         raise UsageError("there is nothing to ask", hint="give files or folders after the query")
-    sources, tables = read(paths)
+    sources, tables = read(paths, jobs)
     with open_session(tables, limits) as session:
         now = clock_of(clock, tables)
         if not quiet:
@@ -170,15 +174,17 @@ def explained(query: str, session: Session | None, now: datetime) -> str:
 # ── data and clock ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read(paths: Sequence[Path]) -> tuple[list[SourceReport], dict[str, pa.Table]]:
-    """Everything at the paths, by table."""
-    from perilune import readers
+def read(paths: Sequence[Path], jobs: int | None = 1) -> tuple[list[SourceReport], dict[str, pa.Table]]:
+    """Everything at the paths, by table; the user's own mappings and pattern files are used too."""
+    from perilune import reading, settings
     from perilune.model.sources import SourceReport
     from perilune.store.spool import Spool
 
     spool = Spool()
     sources: list[SourceReport] = []
-    for item in readers.read(paths, readers.Limits()):
+    content = settings.load().content
+    own = reading.Own(content if content.is_dir() else None)
+    for item in reading.read(paths, own=own, jobs=jobs):
         if isinstance(item, SourceReport):
             sources.append(item)
         else:

@@ -58,15 +58,15 @@ def list_sources(as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a file.")
 def explain(path: Path, rows: int, own: tuple[Path, ...], as_json: bool) -> int:
     """Which reader and maps a file gets, its first rows, and what was dropped and why."""
-    from perilune import readers
+    from perilune import readers, settings
     from perilune.model.sources import Reading, SourceReport
-    from perilune.readers.detect import packaged
     from perilune.readers.mappings import packaged as shipped
-    from perilune.readers.mappings import with_own
 
-    mappings = with_own(own) if own else shipped()
+    content = settings.load().content
+    found_maps, found_readers = readers.tools(content if content.is_dir() else None, own)
+    mappings = found_maps or shipped()
     kinds: Counter[str] = Counter()
-    watched = [_Watched(reader, kinds) for reader in packaged(mappings)]
+    watched = [_Watched(reader, kinds) for reader in found_readers]
     shown: dict[str, list[dict[str, object]]] = {}
     whole = True
     for item in readers.read([path], readers.Limits(), readers=watched, mappings=mappings):
@@ -103,11 +103,13 @@ class _Watched:
         return _Watched(reader, self._kinds)
 
     def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
-        from perilune.ports import Columns, Records, Rows
+        from perilune.ports import Columns, Halves, Records, Rows
 
         for item in self._reader.read(stream, limits):
             if isinstance(item, Records):
                 self._kinds[item.kind] += len(item.fields)
+            elif isinstance(item, Halves):
+                self._kinds[item.kind] += len(item.numbers)
             elif isinstance(item, Columns):
                 self._kinds[item.kind] += item.data.num_rows
             elif isinstance(item, Rows):

@@ -20,6 +20,7 @@ from perilune.ports import Columns, Count, Halves, Limits, Lost, Reader, Records
 from perilune.readers.derived import with_derived
 from perilune.readers.detect import HEAD, encoding_of, find_reader, packaged
 from perilune.readers.gather import UNKNOWN
+from perilune.readers.ranges import Range, Window
 from perilune.readers.rejoined import rejoined
 from perilune.readers.sources import Opener, Source, discover, unreadable
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from perilune.readers.mappings import Mappings
     from perilune.readers.normalize import Normalizer, Origin
 
-__all__ = ["Limits", "Source", "discover", "read", "read_source", "read_sources"]
+__all__ = ["Limits", "Source", "discover", "join", "read", "read_source", "read_sources", "tools"]
 
 _MOST_HELD = 1024  # reports that wait for the rows of their files
 
@@ -52,24 +53,9 @@ def read(
     """
     limits = limits or Limits()
     if content is not None:
-        mappings, readers = _with_own(content, mappings, readers)
-    yield from with_derived(rejoined(_read(paths, limits, _Desk(limits, readers, mappings)), limits))
-
-
-def _with_own(
-    content: Path, mappings: Mappings | None, readers: Sequence[Reader] | None
-) -> tuple[Mappings | None, Sequence[Reader] | None]:
-    """What is used where the user has mapping files or pattern files; a wrong one is a ContentError."""
-    from perilune.readers.mappings import with_own
-    from perilune.readers.patterns import load_all
-
-    maps = sorted((content / "mappings").glob("*.yml"))
-    patterns = sorted((content / "applogs").glob("*.yml"))
-    if maps and mappings is None:
-        mappings = with_own(maps)
-    if patterns and readers is None:
-        readers = packaged(mappings, load_all(patterns))
-    return mappings, readers
+        own, found = tools(content)
+        mappings, readers = mappings or own, readers or (found if mappings is None else None)
+    yield from join(_read(paths, limits, _Desk(limits, readers, mappings)), limits)
 
 
 def _read(paths: Iterable[str | Path], limits: Limits, desk: _Desk) -> Iterator[Table | SourceReport]:
@@ -77,6 +63,22 @@ def _read(paths: Iterable[str | Path], limits: Limits, desk: _Desk) -> Iterator[
         for item in discover(paths, limits):
             yield from desk.done(item) if isinstance(item, SourceReport) else desk.read(item, opener)
     yield from desk.finish()
+
+
+def join(items: Iterable[Table | SourceReport], limits: Limits) -> Iterator[Table | SourceReport]:
+    """What several readings gave: scripts whole whose parts lay in several files, and what follows from a row."""
+    return with_derived(rejoined(items, limits))
+
+
+def tools(content: Path | None, mappings: Sequence[Path] = ()) -> tuple[Mappings | None, Sequence[Reader]]:
+    """The readers and mappings with the user's own; a wrong file among these is a ContentError."""
+    from perilune.readers.mappings import with_own
+    from perilune.readers.patterns import load_all
+
+    maps = [*(sorted((content / "mappings").glob("*.yml")) if content else ()), *mappings]
+    patterns = sorted((content / "applogs").glob("*.yml")) if content else []
+    known = with_own(maps) if maps else None
+    return known, packaged(known, load_all(patterns) if patterns else ())
 
 
 def read_source(
@@ -92,7 +94,7 @@ def read_source(
 
 
 def read_sources(
-    sources: Iterable[Source],
+    sources: Iterable[Source | Range],
     limits: Limits | None = None,
     *,
     readers: Sequence[Reader] | None = None,
@@ -128,12 +130,24 @@ class _Desk:
         if not self._normalizer.rows or len(self._held) >= _MOST_HELD:
             yield from self.finish()
 
-    def read(self, source: Source, opener: Opener) -> Iterator[Table | SourceReport]:
+    def read(self, source: Source | Range, opener: Opener) -> Iterator[Table | SourceReport]:
+        part, source = (source, source.source) if isinstance(source, Range) else (None, source)
         try:
             with opener.open(source) as stream:
-                yield from self._read(source, stream)
+                yield from self._read(source, stream) if part is None else self._read_part(part, stream)
         except ReadError as error:
             yield from self.done(unreadable(source.name, error.what))
+
+    def _read_part(self, part: Range, stream: BinaryIO) -> Iterator[Table | SourceReport]:
+        """A part of a file of lines; the reader is asked for by what the file begins with."""
+        head = stream.read(HEAD)
+        reader = find_reader(head, self._readers)
+        make = getattr(reader, "part", None)
+        if make is None:
+            yield from self.done(unreadable(part.source.name, "the file was changed while it was read"))
+            return
+        text = cast(BinaryIO, Window(stream, part.begin, part.end))
+        yield from self._read_with(cast(Reader, make(part.line)), part.source, text, text)
 
     def _read(self, source: Source, stream: BinaryIO) -> Iterator[Table | SourceReport]:
         head, text = _decoded(stream)
@@ -141,7 +155,11 @@ class _Desk:
         if reader is None:
             yield from self.done(_unknown(source, head))
             return
-        reader = _dated(reader, source)
+        yield from self._read_with(_dated(reader, source), source, text, stream)
+
+    def _read_with(
+        self, reader: Reader, source: Source, text: BinaryIO, stream: BinaryIO
+    ) -> Iterator[Table | SourceReport]:
         origin = self._normalizer.begin(source.name, reader.name)
         tally = _Tally(self._limits)
         yield from _tables(reader, text, self._normalizer, tally, self._limits)

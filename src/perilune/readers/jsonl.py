@@ -35,8 +35,18 @@ class JsonReader:
     name = "json"
     looks_for = "JSON of a known product (Defender XDR, Windows events)"
 
-    def __init__(self, mappings: Callable[[], Mappings]) -> None:
+    def __init__(self, mappings: Callable[[], Mappings], first: int = 0) -> None:
+        """Of a part of a file that is lines, `first` is the number of its first."""
         self._mappings = mappings
+        self._first = first
+
+    def is_in_lines(self, head: bytes) -> bool:
+        """Whether each line is a record, so that a file may be read in parts."""
+        return _is_lines(head)
+
+    def part(self, first: int) -> JsonReader:
+        """The same for a part of a file, which begins with this line."""
+        return JsonReader(self._mappings, first)
 
     def recognises(self, head: bytes) -> bool:
         return _BEGINS.match(head) is not None
@@ -46,9 +56,11 @@ class JsonReader:
         products = Products(self._mappings(), gathered, limits)
         head = stream.read(_LOOK)
         again = cast(BinaryIO, Headed(head, stream))
-        values = (
-            _lines(again, limits, self._mappings()) if _is_lines(head) else _document(again, limits, self._mappings())
-        )
+        values: Iterator[Value | Columns | Lost | Problem]
+        if self._first or _is_lines(head):
+            values = _lines(again, limits, self._mappings(), self._first or 1)
+        else:
+            values = _document(again, limits, self._mappings())
         for item in values:
             if isinstance(item, tuple):
                 products.add(*item)
@@ -85,9 +97,11 @@ def _is_whole(line: bytes) -> bool:
         return False
 
 
-def _lines(stream: BinaryIO, limits: Limits, mappings: Mappings) -> Iterator[Value | Columns | Lost | Problem]:
+def _lines(
+    stream: BinaryIO, limits: Limits, mappings: Mappings, first: int
+) -> Iterator[Value | Columns | Lost | Problem]:
     columnar = Columnar(mappings)
-    for block in line_blocks(stream, limits):
+    for block in line_blocks(stream, limits, first=first):
         if not isinstance(block, Lines):
             yield block
             continue

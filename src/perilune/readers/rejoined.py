@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perilune.model.sources import SourceReport
+from perilune.model.sources import Problem, SourceReport
 from perilune.model.tables import COLUMNS, Table
 from perilune.ports import Limits
+from perilune.readers.windows import MISSING
 
 JOINED = "part of a script, joined to its first part in another file"
 
@@ -31,6 +32,7 @@ class _Held:
     parts: dict[int, str]
     total: int
     size: int
+    paths: list[str] = field(default_factory=list)
 
 
 def rejoined(items: Iterable[Table | SourceReport], limits: Limits) -> Iterator[Table | SourceReport]:
@@ -63,10 +65,11 @@ class _Window:
         self._held: OrderedDict[Key, _Held] = OrderedDict()
         self._bytes = 0
         self._joined: Counter[str] = Counter()
+        self._completed: Counter[str] = Counter()  # by file, scripts that lacked parts there and lack none now
         self._waiting: Counter[str] = Counter()
 
     def holds(self, path: str) -> bool:
-        """Whether a row of the file is held back."""
+        """Whether a row of the file is held back, or a part that it had."""
         return self._waiting[path] > 0
 
     def take(self, table: Table) -> Table | None:
@@ -88,9 +91,10 @@ class _Window:
         held = self._held.get(key)
         if held is None:
             held = self._held[key] = _Held(row, {}, int(str(row.get("XPartsTotal") or 0)), 0)
-            self._waiting[path] += 1
         else:
             self._joined[path] += 1
+        self._waiting[path] += 1
+        held.paths.append(path)
         for number, text in parts.items():
             if number not in held.parts:
                 held.parts[number] = text
@@ -106,8 +110,10 @@ class _Window:
     def _out(self, key: Key) -> Row:
         held = self._held.pop(key)
         self._bytes -= held.size
-        self._waiting[str(held.row.get("XSourceFile"))] -= 1
+        self._waiting.subtract(held.paths)
         whole = len(held.parts) >= held.total
+        if whole:
+            self._completed.update(held.paths)
         return {
             **held.row,
             "XScriptText": "".join(text for _, text in sorted(held.parts.items())),
@@ -117,7 +123,9 @@ class _Window:
 
     def corrected(self, report: SourceReport) -> SourceReport:
         """The report without the rows that became part of another file's."""
-        joined = self._joined.pop(report.path, 0)
+        joined, completed = self._joined.pop(report.path, 0), self._completed.pop(report.path, 0)
+        if completed:
+            report = replace(report, problems=tuple(_without(report.problems, completed)))
         if not joined:
             return report
         rows = {**report.rows, "XScriptEvents": report.rows.get("XScriptEvents", 0) - joined}
@@ -131,6 +139,15 @@ class _Window:
         """What stays incomplete."""
         rows = [self._out(key) for key in list(self._held)]
         return Table("XScriptEvents", _rows(rows)) if rows else None
+
+
+def _without(problems: Iterable[Problem], completed: int) -> Iterator[Problem]:
+    """The problems, but for scripts whose missing parts were found in another file."""
+    for problem in problems:
+        if problem.what != MISSING:
+            yield problem
+        elif problem.count > completed:
+            yield replace(problem, count=problem.count - completed)
 
 
 def _parts(row: Row) -> dict[int, str]:

@@ -33,9 +33,9 @@ class Lines:
         return self.count
 
 
-def line_blocks(stream: BinaryIO, limits: Limits, block: int = MIB) -> Iterator[Lines | Lost]:
+def line_blocks(stream: BinaryIO, limits: Limits, block: int = MIB, first: int = 1) -> Iterator[Lines | Lost]:
     """All lines in blocks of about `block` bytes. A line over its budget is left out, and said."""
-    number, rest, skipping = 1, b"", False
+    number, rest, skipping = first, b"", False
     while data := read_head(stream, block):
         if skipping:
             _, found, data = data.partition(b"\n")

@@ -16,6 +16,7 @@ from perilune.model.sources import Problem
 from perilune.ports import Limits
 from perilune.readers.values import dump, text_of, whole
 
+MISSING = "script of which parts are missing"
 SCRIPT_BLOCK = "windows:Microsoft-Windows-PowerShell/4104"
 _MAX_DEPTH = 8
 
@@ -212,7 +213,7 @@ class ScriptBlocks:
 
     def problems(self) -> Iterator[Problem]:
         if self._incomplete:
-            yield Problem("script of which parts are missing", self._incomplete, self._where)
+            yield Problem(MISSING, self._incomplete, self._where)
 
 
 def _number(value: object) -> int:
