@@ -121,6 +121,7 @@ class Apis:
 
     def __init__(self, definitions: Sequence[Definition]) -> None:
         self.definitions = {one.id: one for one in definitions}
+        self._ordered = _ordered(definitions)
         self._exact: dict[str, list[tuple[Definition, CallTest]]] = {}
         self._heads: list[tuple[str, Definition, CallTest]] = []
         for one in definitions:
@@ -179,17 +180,24 @@ class Apis:
 
     def _held(self, signs: Mapping[str, list[Sign]]) -> list[Capability]:
         held: dict[str, list[Sign]] = {}
-        waiting = list(self.definitions.values())
-        while waiting:  # a need may itself have needs; each round settles at least one or ends it
-            settled = [one for one in waiting if all(any(n in held for n in need) for need in one.needs)]
-            if not settled:
-                break
-            for one in settled:
-                found = _enough(one, signs)
-                if found:
-                    held[one.id] = found
-            waiting = [one for one in waiting if one not in settled]
+        for one in self._ordered:
+            if all(any(name in held for name in need) for need in one.needs) and (found := _enough(one, signs)):
+                held[one.id] = found
         return [_capability(self.definitions[name], found) for name, found in held.items()]
+
+
+def _ordered(definitions: Sequence[Definition]) -> list[Definition]:
+    """What others need comes before them; what needs itself in a circle could never hold."""
+    placed: dict[str, Definition] = {}
+    waiting = list(definitions)
+    known = {one.id for one in definitions}
+    while waiting:
+        ready = [one for one in waiting if all(n in placed or n not in known for need in one.needs for n in need)]
+        if not ready:
+            raise ContentError(f"need each other in a circle: {', '.join(one.id for one in waiting)}", where="needs")
+        placed |= {one.id: one for one in ready}
+        waiting = [one for one in waiting if one.id not in placed]
+    return list(placed.values())
 
 
 def _enough(one: Definition, signs: Mapping[str, list[Sign]]) -> list[Sign]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perilune.analysis.lua.lexer import KEYWORDS, Tokens
+from perilune.analysis.lua.lexer import Tokens
 
 MOST_DEPTH = 620  # Python frames, about; Lua itself refuses 200 nested levels
 
@@ -20,23 +20,11 @@ class Cursor:
 
     def __init__(self, tokens: Tokens) -> None:
         text = tokens.text
+        code = tokens.code()
         self.text = text
-        self.types: list[str] = []
-        self.starts: list[int] = []
-        self.ends: list[int] = []
-        for kind, start, end in zip(tokens.kinds, tokens.starts, tokens.ends, strict=True):
-            if kind == "comment":
-                continue
-            if kind == "op":
-                kind = text[start:end]
-            elif kind == "name" and end - start < 9 and (word := text[start:end]) in KEYWORDS:
-                kind = word
-            self.types.append(kind)
-            self.starts.append(start)
-            self.ends.append(end)
-        self.types += ["eof"] * 4
-        self.starts += [len(text)] * 4
-        self.ends += [len(text)] * 4
+        self.types = [*code.types, *["eof"] * 4]
+        self.starts = [*code.starts, *[len(text)] * 4]
+        self.ends = [*code.ends, *[len(text)] * 4]
         self.at = 0
         self.depth = 0
         self.faults: list[tuple[int, str]] = []

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from perilune.analysis import indicators as finder
@@ -39,10 +41,24 @@ def analyze(
     """
     work = Work(apis or packaged())
     work.follow(Waiting(data or b"\n", "given", name=name or ""))
-    _explained(work)
+    with _collector_paused():
+        _explained(work)
     runs = tuple(controlled.run_all(work, execute, name or "")) if execute is not None else ()
-    _explained(work)
+    with _collector_paused():
+        _explained(work)
     return _summed_up(data, name or "", work, runs, lists)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """No search for cycles while trees grow: it finds none and took a third of the time on 1.8 MB of tables."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 def _explained(work: Work) -> None:

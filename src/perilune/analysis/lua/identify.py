@@ -75,15 +75,15 @@ _DIALECTS: tuple[tuple[Dialect, float, str, tuple[str, ...], re.Pattern[str]], .
         (Dialect.LUA53, 0.9, "math.tointeger or math.type", "math.tointeger math.type math.ult math.maxint math.minint", r"math\.(tointeger|type|ult|maxinteger|mininteger)\b"),
         (Dialect.LUA53, 0.6, "table.move", "table.move", r"table\.move\b"),
         (Dialect.LUA54, 1.5, "<const> or <close>", "const> close>", r"<\s*(const|close)\s*>"),
-        (Dialect.LUA54, 1.0, "warn or coroutine.close", "coroutine.close warn", r"coroutine\.close\b|(?<![\w.:])warn\s*\(\s*[\"']@"),
+        (Dialect.LUA54, 1.0, "warn or coroutine.close", "coroutine.close warn(\"@ warn('@", r"coroutine\.close\b|(?<![\w.:])warn\s*\(\s*[\"']@"),
         (Dialect.LUA55, 1.5, "global declaration", "global", r"global (?:function \w|<const>|\*|[A-Za-z_]\w*\s*[,=<])"),
-        (Dialect.LUAJIT, 1.5, "ffi", "ffi", r"require\s*\(?\s*[\"']ffi[\"']|\bffi\.(cdef|C|load|new|cast|typeof)\b"),
+        (Dialect.LUAJIT, 1.5, "ffi", "\"ffi\" 'ffi' ffi.cdef ffi.C ffi.load ffi.new ffi.cast ffi.typeof", r"require\s*\(?\s*[\"']ffi[\"']|\bffi\.(cdef|C|load|new|cast|typeof)\b"),
         (Dialect.LUAJIT, 1.0, "jit library", "jit", r"\bjit\.(on|off|os|arch|version|opt|status)\b|\brequire\s*\(?\s*[\"']jit"),
-        (Dialect.LUAJIT, 0.7, "bit library", "bit", r"require\s*\(?\s*[\"']bit[\"']|(?<![\w.:])bit\.(bxor|band|bor|lshift|rshift|tobit)\b"),
+        (Dialect.LUAJIT, 0.7, "bit library", "\"bit\" 'bit' bit.bxor bit.band bit.bor bit.lshift bit.rshift bit.tobit", r"require\s*\(?\s*[\"']bit[\"']|(?<![\w.:])bit\.(bxor|band|bor|lshift|rshift|tobit)\b"),
         (Dialect.LUAU, 1.5, "type declaration", "type", r"type [A-Za-z]\w*(?:<[^=\n]*>)?\s*=\s*[{(A-Za-z\"]"),
         (Dialect.LUAU, 1.0, "typed local or parameter", ":", r"local \w+\s*:\s*\{?[A-Za-z]\w*\}?\??\s*=|function[^-\n(]{0,80}\(\s*\w+\s*:\s*(string|number|boolean|any|\{)"),
         (Dialect.LUAU, 1.0, "services of Roblox", "GetService workspace Instance.new script.Parent --!", r"game\s*:\s*GetService\b|\bworkspace\s*[.:]\s*\w|\bInstance\.new\b|\bscript\.Parent\b|--!(strict|nonstrict|native)"),
-        (Dialect.LUAU, 0.8, "task library", "task. getgenv hookfunction syn", r"task\.(spawn|wait|defer|delay)\b|(?<![\w.:])(getgenv|hookfunction|syn)\b"),
+        (Dialect.LUAU, 0.8, "task library", "task.spawn task.wait task.defer task.delay getgenv hookfunction syn.", r"task\.(spawn|wait|defer|delay)\b|(?<![\w.:])(getgenv|hookfunction|syn)\b"),
         (Dialect.CFXLUA, 1.2, "API of FiveM", "Event PerformHttp Citizen GetCurrentResource", r"\b(RegisterNetEvent|RegisterServerEvent|TriggerServerEvent|TriggerClientEvent|PerformHttpRequest|Citizen\.(Wait|CreateThread)|GetCurrentResourceName)\b"),
         (Dialect.CFXLUA, 0.8, "resource manifest", "fx_version resource_manifest client_script server_script", r"(?m)^\s*(fx_version|resource_manifest_version|client_scripts?|server_scripts?)\b\s*['\"{]"),
         (Dialect.GLUA, 1.2, "API of Garry's Mod", "hook.Add timer. AddCSLuaFile util.AddNet RunString CompileString concommand SERVER CLIENT", r"\b(hook\.Add|timer\.(Simple|Create)|AddCSLuaFile|util\.AddNetworkString|RunString(Ex)?|CompileString|concommand\.Add|SERVER|CLIENT)\b"),
@@ -166,22 +166,29 @@ _ESCAPES = re.compile(r"\\(?:(?P<x>x[0-9a-fA-F]{2})|(?P<z>z\s)|(?P<u>u\{))")
 
 def _by_operators(tokens: Tokens) -> Iterator[_Sign]:
     text = tokens.text
-    seen: set[str] = set()
     if ("\\x" in text or "\\z" in text or "\\u{" in text) and (found := _ESCAPES.search(text)):
         dialect = Dialect.LUA53 if found.lastgroup == "u" else Dialect.LUA52
         yield dialect, 0.6, f"\\{found.group()[1]} escape", found.start(), found.end()
+    code = tokens.code()
+    there = set(code.types)
+    for word in sorted(_OPERATORS.keys() & there, key=code.types.index):
+        at = code.types.index(word)
+        yield (*_OPERATORS[word], code.starts[at], code.ends[at])
+    if "tick" in there:
+        at = code.types.index("tick")
+        yield Dialect.LUAU, 0.6, "backtick string", code.starts[at], code.ends[at]
+    if "number" in there and _LONG.search(text) is not None:
+        yield from _long_number(tokens)
+
+
+_LONG = re.compile(r"[0-9a-fA-F][lLuU]{2}")
+
+
+def _long_number(tokens: Tokens) -> Iterator[_Sign]:
     for kind, start, end in zip(tokens.kinds, tokens.starts, tokens.ends, strict=True):
-        if kind == "op":
-            word = text[start:end]
-            if word in _OPERATORS and word not in seen:
-                seen.add(word)
-                yield (*_OPERATORS[word], start, end)
-        elif kind == "tick" and "tick" not in seen:
-            seen.add("tick")
-            yield Dialect.LUAU, 0.6, "backtick string", start, end
-        elif kind == "number" and "number" not in seen and text[end - 1] in "lLuU" and text[end - 2] in "lLuU":
-            seen.add("number")
+        if kind == "number" and tokens.text[end - 1] in "lLuU" and tokens.text[end - 2] in "lLuU":
             yield Dialect.LUAJIT, 1.2, "64-bit number", start, end
+            return
 
 
 def wants_c_comments(tokens: Tokens) -> bool:
@@ -189,9 +196,11 @@ def wants_c_comments(tokens: Tokens) -> bool:
     text = tokens.text
     if "//" not in text and "/*" not in text:
         return False
-    if re.search(r"(?m)^[ \t]*/[/*]", text) is not None:
-        return True
-    words = {
-        text[s:e] for k, s, e in zip(tokens.kinds, tokens.starts, tokens.ends, strict=True) if k == "op" and e - s == 2
-    }
-    return bool(words & {"!=", "&&", "||"})
+    for found, _ in zip(_SLASHES.finditer(text), range(2_000), strict=False):
+        if not text[text.rfind("\n", 0, found.start()) + 1 : found.start()].strip(" \t"):
+            return True
+    return not _OF_GLUA.isdisjoint(tokens.code().types)
+
+
+_SLASHES = re.compile(r"/[/*]")
+_OF_GLUA = frozenset(("!=", "&&", "||"))

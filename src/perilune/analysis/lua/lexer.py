@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import NamedTuple
 
 KEYWORDS = frozenset(
@@ -40,6 +41,14 @@ class Token(NamedTuple):
     end: int
 
 
+class Code(NamedTuple):
+    """What a parser sees: for an operator or a keyword its type is its text."""
+
+    types: list[str]
+    starts: list[int]
+    ends: list[int]
+
+
 @dataclass(slots=True)
 class Tokens:
     """The tokens of a text as columns: a token is a place in all three lists. White space is left out."""
@@ -48,6 +57,13 @@ class Tokens:
     kinds: list[str] = field(default_factory=list)
     starts: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
+    _code: Code | None = None
+
+    def code(self) -> Code:
+        """The tokens without comments, operators and keywords by their own text; made once."""
+        if self._code is None:
+            self._code = _code(self)
+        return self._code
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -57,6 +73,23 @@ class Tokens:
 
     def word(self, at: int) -> str:
         return self.text[self.starts[at] : self.ends[at]] if 0 <= at < len(self.kinds) else ""
+
+
+_KEYWORD = {word: word for word in KEYWORDS}
+
+
+def _code(tokens: Tokens) -> Code:
+    text, keyword = tokens.text, _KEYWORD.get
+    kinds, starts, ends = tokens.kinds, tokens.starts, tokens.ends
+    if "comment" in kinds:
+        kept = [kind != "comment" for kind in kinds]
+        kinds, starts, ends = list(compress(kinds, kept)), list(compress(starts, kept)), list(compress(ends, kept))
+    # One comprehension without appends: this runs for every token of every file.
+    types = [
+        text[start:end] if kind == "op" else keyword(text[start:end], kind) if kind == "name" else kind
+        for kind, start, end in zip(kinds, starts, ends, strict=True)
+    ]
+    return Code(types, starts, ends)
 
 
 def lex(text: str, *, c_comments: bool = False) -> Tokens:
@@ -166,6 +199,8 @@ _NUMBER = re.compile(r"0[xX](?P<whole>[0-9a-fA-F]*)(?:\.(?P<part>[0-9a-fA-F]*))?
 
 def number_value(raw: str) -> int | float | None:
     """A number token's value, or None where no Lua would read it."""
+    if raw.isdecimal() and len(raw) < 19:  # nearly all of them
+        return int(raw)
     plain = raw.replace("_", "")
     if plain[:2] in ("0b", "0B"):
         return int(plain[2:], 2) if plain[2:] else None

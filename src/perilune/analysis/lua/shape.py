@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable
+from itertools import compress
+from operator import sub
 
-from perilune.analysis.lua.lexer import KEYWORDS, Tokens
+from perilune.analysis.lua.lexer import Tokens
 from perilune.model.lua import Shape
 
-SAMPLE = 60_000
+SAMPLE = 12_000  # characters from all over the text, enough for two digits of its entropy
 
 
 def entropy(data: str) -> float:
@@ -22,27 +25,29 @@ def entropy(data: str) -> float:
 def measure(tokens: Tokens) -> Shape:
     text = tokens.text
     size = max(1, len(text))
-    sums = dict.fromkeys(("name", "comment", "string", "longstring", "number", "op", "bad", "tick"), 0)
-    names = 0
-    for kind, start, end in zip(tokens.kinds, tokens.starts, tokens.ends, strict=True):
-        if kind == "name":
-            if end - start < 9 and text[start:end] in KEYWORDS:
-                continue
-            names += 1
-        sums[kind] += end - start
+    types, starts, ends = tokens.code()
+    lengths = list(map(sub, ends, starts))
+    names = types.count("name")
+    strings = _total("string", types, lengths) + _total("longstring", types, lengths)
+    comments = _total("comment", tokens.kinds, map(sub, tokens.ends, tokens.starts))
     lines = text.count("\n") + 1
     return Shape(
         size=len(text),
         lines=lines,
         longest_line=_longest(text),
-        entropy=round(entropy(text[:SAMPLE]), 3),
+        entropy=round(entropy(text[:: 1 + len(text) // SAMPLE]), 3),
         tokens=len(tokens),
-        comment_share=round(sums["comment"] / size, 4),
-        name_length=round(sums["name"] / names, 2) if names else 0.0,
-        string_share=round((sums["string"] + sums["longstring"]) / size, 4),
+        comment_share=round(comments / size, 4),
+        name_length=round(_total("name", types, lengths) / names, 2) if names else 0.0,
+        string_share=round(strings / size, 4),
         escape_share=round(text.count("\\") / size, 4),
-        number_share=round(sums["number"] / size, 4),
+        number_share=round(_total("number", types, lengths) / size, 4),
     )
+
+
+def _total(kind: str, types: Iterable[str], lengths: Iterable[int]) -> int:
+    """The characters of all tokens of a kind, without a loop in Python."""
+    return sum(compress(lengths, map(kind.__eq__, types)))
 
 
 def _longest(text: str) -> int:
