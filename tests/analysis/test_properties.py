@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from perilune.analysis import Limits, analyze, commandline, detect, posix, powershell, windows
 from perilune.analysis.interpreters import INTERPRETERS
 from perilune.model.analysis import Analysis, walk
+from tests.analysis.test_secure_strings import sealed
 
 FAST = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 PIECES = st.sampled_from(
@@ -144,6 +145,17 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "PowerShell sum": lambda x: "powershell -c " + "+".join(_ps(p) for p in _split(x)),
     "PowerShell -f": lambda x: f"powershell -c ('{{1}}{{0}}' -f {_ps(x[5:])},{_ps(x[:5])})",
     "PowerShell -replace": lambda x: f"powershell -c {_ps(x.replace('n', 'QQ7'))} -replace 'QQ7','n'",
+    "PowerShell -replace with an expression": lambda x: f"powershell -c {_ps('~7~'.join(x))} -replace '~\\d~',''",
+    "PowerShell -replace with groups": lambda x: f"powershell -c {_ps(x[3:] + '#' + x[:3])} -replace '^(.*)#(.*)$','$2$1'",
+    "[regex]::Replace": lambda x: f"powershell -c \"iex ([regex]::Replace({_ps('@@'.join(x))},'@+',''))\"",
+    "PowerShell -split and -join": lambda x: f"powershell -c ({_ps('~'.join(x))} -split '~') -join ''",
+    "SecureString with its key": lambda x: f"powershell -c \"'{sealed(x, bytes(range(16)))}'|ConvertTo-SecureString -k (0..15)\"",
+    "cmd slices": lambda x: f"cmd /V /C \"set q={x}&&call %q:~0,5%%q:~5,6%%q:~11%\"",
+    "cmd replacement": lambda x: f"cmd /V /C \"set q={x.replace('n', '@@')}&&call !q:@@=n!\"",
+    "cmd variables": lambda x: f"cmd /V /C \"set a={x[:7]}&&set b={x[7:]}&&call !a!!b!\"",
+    "cmd letters picked in a loop": lambda x: f"cmd /V /C \"set q={x[::-1]}&&for /L %a in ({len(x) - 1},-1,0) do set f=!f!!q:~%a,1!&&if %a==0 call %f:~-{len(x)}%\"",
+    "cmd for /f over echo": lambda x: f"cmd /c \"for /f \"tokens=*\" %a in ('echo {x}') do %a\"",
+    "cmd carets": lambda x: "cmd /c " + "".join(f"^{c}" if c.isalnum() else c for c in x),
     "PowerShell .Replace": lambda x: f"powershell -c {_ps(x.replace('n', 'QQ7'))}.Replace('QQ7','n')",
     "PowerShell -join": lambda x: f"powershell -c -join({','.join(_ps(p) for p in _split(x))})",
     "PowerShell backwards": lambda x: f"powershell -c ({_ps(x[::-1])}[-1..-{len(x)}]-join'')",
@@ -163,6 +175,12 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "Perl pack": lambda x: f"perl -e \"eval pack('C*',{_codes(x)})\"",
     "VBScript Chr": lambda x: "mshta vbscript:Execute(" + "&".join(f"Chr({ord(c)})" for c in x) + ")",
     "VBScript StrReverse": lambda x: f'mshta vbscript:Execute(StrReverse("{x[::-1]}"))',
+    "VBScript sum": lambda x: "mshta vbscript:Execute(" + "&".join(f'"{p}"' for p in _split(x)) + ")",
+    "Perl dots": lambda x: 'perl -e "eval(' + ".".join(f"'{p}'" for p in _split(x)) + ')"',
+    "Ruby sum": lambda x: 'ruby -e "eval(' + "+".join(f"'{p}'" for p in _split(x)) + ')"',
+    "Ruby backwards": lambda x: f"ruby -e \"eval('{x[::-1]}'.reverse)\"",
+    "Perl backwards": lambda x: f"perl -e \"eval reverse('{x[::-1]}')\"",
+    "Lua octets in a table": lambda x: f'lua -e "load(string.char(table.unpack({{{_codes(x)}}})))()"',
     "Lua decimal escapes": lambda x: "lua -e \"load('" + "".join(f"\\{ord(c):03d}" for c in x) + "')()\"",
     "Lua hex escapes": lambda x: "lua -e \"load('" + "".join(f"\\x{ord(c):02x}" for c in x) + "')()\"",
     "Lua string.char": lambda x: f'lua -e "load(string.char({_codes(x)}))()"',
@@ -185,6 +203,12 @@ ENCODINGS: dict[str, Callable[[str], str]] = {
     "HTML hex escapes": lambda x: "x " + "".join(f"&#x{ord(c):x};" for c in x),
     "unicode escapes": lambda x: "x " + "".join(f"\\u{ord(c):04x}" for c in x),
     "$'…'": lambda x: "sh -c $'" + "".join(f"\\x{ord(c):02x}" for c in x) + "'",
+    "sh slices": lambda x: f"#!/bin/sh\nq='{x}'; eval \"${{q:0:5}}${{q:5:6}}${{q:11}}\"",
+    "sh variables": lambda x: f"#!/bin/sh\na='{x[:7]}'; b='{x[7:]}'; eval \"$a$b\"",
+    "gunzip in a pipe": lambda x: f"echo {_b64(gzip.compress(x.encode()))} | base64 -d | gunzip | bash",
+    "two in a pipe": lambda x: f"echo {_b64(x.encode())[::-1]} | rev | base64 --decode | bash",
+    "printf in a pipe": lambda x: "printf '" + "".join(f"\\{ord(c):03o}" for c in x) + "' | sh",
+    "openssl in a pipe": lambda x: f"echo {_b64(x.encode())} | openssl base64 -d -A | sh",
     "$(printf …)": lambda x: "sh -c \"$(printf '" + "".join(f"\\x{ord(c):02x}" for c in x) + "')\"",
 }  # fmt: skip
 STANDARD = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from perilune.analysis import calls, commandline, decoders, encodings, pipes, posix
+from perilune.analysis import calls, commandline, decoders, encodings, pipes, posix, rewrite_loops, secure_strings
 from perilune.analysis.budget import Budget
 from perilune.analysis.commandline import Code, Parsed
 from perilune.analysis.detect import SHELLS, language_of
@@ -99,8 +99,15 @@ class _Peeler:
             self._commands(layer)
         if layer.language != "cmd":
             self._calls(layer)
+        elif "for " in layer.text.lower():
+            for code, start, end in rewrite_loops.commands(layer.text):
+                self.add("argument", number, start, end, code, "cmd", note="for /f")
         # What is a layer of its own already is decoded there, where its language is known.
         below = [(self.layers[child].start, self.layers[child].end) for child in self.children.get(number, ())]
+        if any(hint in layer.text.lower() for hint in secure_strings.HINTS):
+            for one in secure_strings.find(layer.text, self.budget, below):
+                self._chain(number, one.start, one.end, one.steps)
+                below.append((one.start, one.end))
         if layer.language == "posix" and pipes.is_worth_trying(layer.text):
             self._pipelines(layer)
         for one in encodings.find(layer.text, self.budget, below):

@@ -166,3 +166,9 @@ def without_parentheses(text: str, *, doubled: bool) -> str:
         if closed and (doubled or text[closed.end() : closed.end() + 1] not in (":", "[", "(")):
             edits.append(Edit(opened, closed.end(), text[literal.start : literal.end]))
     return apply(text, edits)
+
+
+def bare(literal: str) -> str:
+    """The value of a literal of PowerShell as it is written."""
+    found = next(literals(literal, doubled=True), None)
+    return found.value if found else ""

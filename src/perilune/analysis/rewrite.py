@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from perilune.analysis import rewrite_code as code
+from perilune.analysis import rewrite_loops as loops
 from perilune.analysis import rewrite_powershell as ps
+from perilune.analysis import rewrite_replace as replacing
 from perilune.analysis import rewrite_shells as shells
 from perilune.analysis.edits import Rewrite
 
@@ -41,6 +43,7 @@ REWRITINGS: tuple[Rewriting, ...] = (
     Rewriting("html", _ALL, ("&#",), code.html),
     Rewriting("unicode", _ALL, ("\\u", "%u"), code.unicode),
     Rewriting("caret", _CMD | {"powershell", ""}, ("^",), shells.caret),
+    Rewriting("loop", _CMD, ("for ",), loops.loops),
     Rewriting("cmd-slice", _CMD, (":~",), shells.cmd_slices),
     Rewriting("cmd-variable", _CMD, ("%", "!"), shells.cmd_variables),
     Rewriting("quote-splitting", _CMD, ('"',), shells.cmd_quotes),
@@ -64,7 +67,8 @@ REWRITINGS: tuple[Rewriting, ...] = (
     Rewriting("concatenation", _PS, ("+",), ps.concatenation),
     Rewriting("concatenation", _CODE, ("+", "..", "&", ".", "'", '"'), code.concatenation),
     Rewriting("format", _PS, ("-f", "::format"), ps.format_operator),
-    Rewriting("replace", _PS, ("replace",), ps.replace),
+    Rewriting("replace", _PS, ("replace",), replacing.replace),
+    Rewriting("join", _PS, ("split",), replacing.split_and_join),
     Rewriting("replace", _CODE, ("replace", "gsub"), code.replace),
     Rewriting("join", _PS, ("join",), ps.join),
     Rewriting("reversal", _PS, ("[-1", "reverse", "righttoleft"), ps.reversal),

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 
 from perilune.analysis import decoders
-from perilune.analysis.edits import Edit, Literal, apply, follow, joined, literals, quoted, without_parentheses
+from perilune.analysis.edits import Edit, Literal, apply, bare, follow, joined, literals, quoted, without_parentheses
 
 _STR = r"(?:'(?:[^']|'')*+'|\"(?:[^\"`$]|`.|\"\")*+\")"
 _TICK = re.compile(r"`(?=[A-Za-z])(?![abefnrtuv0](?![\w`-]*[\w-]{2}))")
@@ -124,34 +124,6 @@ def _unwrapped(text: str, tail: re.Pattern[str], change: Callable[[Literal, re.M
     return follow(text, tail, change, doubled=True)
 
 
-_REPLACE = re.compile(
-    rf"\s*\)?\s*(?:\.\s*['\"]?replace['\"]?\s*\(\s*(?P<a>{_STR})\s*,\s*(?P<b>{_STR})\s*\)"
-    rf"|-[ci]?replace\s*\(?\s*(?P<c>{_STR})\s*,\s*(?P<d>{_STR})\s*\)?)",
-    re.IGNORECASE,
-)
-_SPECIAL = re.compile(r"[.^$*+?()\[\]{}|]")
-
-
-def replace(text: str) -> str:
-    """`'aXb'.replace('X','')` and `-replace`; a pattern that is a real expression is left alone."""
-
-    def change(literal: Literal, found: re.Match[str]) -> str | None:
-        old, new = (_bare(found.group(n1) or found.group(n2)) for n1, n2 in (("a", "c"), ("b", "d")))
-        if found.group("c") and _SPECIAL.search(re.sub(r"\\.", "", old)):
-            return None
-        if found.group("c"):
-            old = re.sub(r"\\(.)", r"\1", old)
-            return re.sub(re.escape(old), lambda _: new, literal.value, flags=re.IGNORECASE) if old else None
-        return literal.value.replace(old, new) if old and len(literal.value) * max(1, len(new)) < 4_000_000 else None
-
-    return _unwrapped(text, _REPLACE, change)
-
-
-def _bare(literal: str) -> str:
-    found = next(literals(literal, doubled=True), None)
-    return found.value if found else ""
-
-
 _JOIN_LEFT = re.compile(rf"-join\s*@?\(\s*({_STR}(?:\s*,\s*{_STR})*+)\s*\)", re.IGNORECASE)
 _JOIN_RIGHT = re.compile(rf"\(\s*({_STR}(?:\s*,\s*{_STR})++)\s*\)\s*-join\s*({_STR})", re.IGNORECASE)
 _JOIN_METHOD = re.compile(
@@ -165,8 +137,8 @@ def join(text: str) -> str:
     """`-join('a','b')`, `('a','b')-join''`, `[string]::join('',('a','b'))`."""
     text = _JOIN_LEFT.sub(lambda m: _glued(m.group(1), ""), text)
     text = _CONCAT_METHOD.sub(lambda m: _glued(m.group(1), ""), text)
-    text = _JOIN_RIGHT.sub(lambda m: _glued(m.group(1), _bare(m.group(2))), text)
-    text = _JOIN_METHOD.sub(lambda m: _glued(m.group(2), _bare(m.group(1))), text)
+    text = _JOIN_RIGHT.sub(lambda m: _glued(m.group(1), bare(m.group(2))), text)
+    text = _JOIN_METHOD.sub(lambda m: _glued(m.group(2), bare(m.group(1))), text)
     return follow(text, _JOIN_EMPTY, lambda literal, _: literal.value, doubled=True)
 
 
@@ -183,7 +155,7 @@ _REVERSED = re.compile(r"(?P<name>\$\w{1,40})\s*=\s*(?:\[char\[\]\]\s*)?(?P<lite
 def reversal(text: str) -> str:
     """`'cba'[-1..-3]-join''`, `[array]::reverse`, and matching from right to left."""
     text = _unwrapped(text, _BACKWARDS, lambda literal, _: literal.value[::-1])
-    text = _REVERSED.sub(lambda m: f"{m.group('name')}={quoted(_bare(m.group('literal'))[::-1], doubled=True)}", text)
+    text = _REVERSED.sub(lambda m: f"{m.group('name')}={quoted(bare(m.group('literal'))[::-1], doubled=True)}", text)
     edits = []
     for literal in literals(text, doubled=True):
         tail = _MATCHES.match(text, literal.end)

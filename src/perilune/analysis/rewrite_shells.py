@@ -43,10 +43,11 @@ KNOWN = {
     "path": r"C:\Windows\system32;C:\Windows;C:\Windows\System32\Wbem;C:\Windows\System32\WindowsPowerShell\v1.0",
     "processor_architecture": "AMD64",
 }
-_SET = re.compile(
-    r"(?:^|[&|(\s@])set\s+\"?(?P<name>[^\s=&|<>\"%/][^=&|<>\"%\r\n]{0,60})=(?P<value>[^&|<>\"\r\n]*)\"?", re.IGNORECASE
+SET = re.compile(
+    r"(?:^|[&|(\s@\"])set\s+\"?(?P<name>[^\s=&|<>\"%/][^=&|<>\"%\r\n]{0,60})=(?P<value>[^&|<>\"\r\n]*)\"?",
+    re.IGNORECASE,
 )
-_USE = re.compile(r"(?P<mark>[%!])(?P<name>[^%!:=\s\"&|<>][^%!:=\"&|<>\r\n]{0,60})(?::(?P<how>~-?\d+(?:,-?\d+)?|[^%!=\r\n]{1,60}=[^%!\r\n]{0,60}))?(?P=mark)")  # fmt: skip
+USE = re.compile(r"(?P<mark>[%!])(?P<name>[^%!:=\s\"&|<>][^%!:=\"&|<>\r\n]{0,60})(?::(?P<how>~-?\d+(?:,-?\d+)?|[^%!=\r\n]{1,60}=[^%!\r\n]{0,60}))?(?P=mark)")  # fmt: skip
 
 
 def cmd_slices(text: str) -> str:
@@ -56,7 +57,11 @@ def cmd_slices(text: str) -> str:
 
 def cmd_variables(text: str, *, sliced: bool = False) -> str:
     """`%name%`, `!name!` and `%name:x=y%`."""
-    values = {m.group("name").strip().lower(): m.group("value") for m in _SET.finditer(text)}
+    given = ((m.group("name").strip().lower(), m.group("value")) for m in SET.finditer(text))
+    # One that is built from itself is a loop's, whose value is not in what is written.
+    values = {
+        name: value for name, value in given if f"!{name}" not in value.lower() and f"%{name}" not in value.lower()
+    }
     grown = 0
 
     def change(found: re.Match[str]) -> str:
@@ -70,14 +75,14 @@ def cmd_variables(text: str, *, sliced: bool = False) -> str:
             value = KNOWN.get(name)
         if value is None or grown > 500_000:
             return found.group()
-        value = _modified(value.rstrip(" ") if found.group("mark") == "%" and not how else value, how)
+        value = modified(value.rstrip(" ") if found.group("mark") == "%" and not how else value, how)
         grown += len(value)
         return value
 
-    return _USE.sub(change, text)
+    return USE.sub(change, text)
 
 
-def _modified(value: str, how: str | None) -> str:
+def modified(value: str, how: str | None) -> str:
     if not how:
         return value
     if how.startswith("~"):
