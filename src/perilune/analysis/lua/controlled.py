@@ -81,9 +81,9 @@ class _Record:
             start, end = self._line(call.text(MOST_LINE) + (f"  {one.times} times" if one.times > 1 else ""))
             self.called.append(replace(call, start=start, end=end, arguments=marks.known(one.arguments)))
             self.built += [
-                Literal(text, self.layer, start, end, "run")
-                for text in marks.known(one.arguments)
-                if text is not None and not text.startswith("=")
+                Literal(marks.own(text), self.layer, start, end, "run")
+                for text in one.arguments
+                if not text.startswith("=")
             ]
             if one.carries:
                 self.carried.append((one.name, one.carries, start, end))

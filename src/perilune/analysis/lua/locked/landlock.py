@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 
 from perilune.analysis.lua.locked.system import call
 
@@ -20,14 +19,8 @@ def version() -> int:
     return call("landlock_create_ruleset", None, 0, 1)
 
 
-def restrict() -> int:
-    """Shuts this process off; gives the version that did it."""
-    abi = version()
+def ruleset(abi: int) -> int:
+    """A descriptor of the ruleset that allows nothing; `landlock_restrict_self` puts it on."""
     attributes = _Ruleset(_FILES[min(abi, 5)], 3 if abi >= NETWORK_SINCE else 0, 3 if abi >= SCOPE_SINCE else 0)
     size = 24 if abi >= SCOPE_SINCE else 16 if abi >= NETWORK_SINCE else 8
-    ruleset = call("landlock_create_ruleset", ctypes.byref(attributes), size, 0)
-    try:
-        call("landlock_restrict_self", ruleset, 0)
-    finally:
-        os.close(ruleset)
-    return abi
+    return call("landlock_create_ruleset", ctypes.byref(attributes), size, 0)

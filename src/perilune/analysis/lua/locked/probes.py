@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
 
-from perilune.analysis.lua.locked.lock import Unlocked, lock, space_for
-from perilune.analysis.lua.locked.system import call, machine
+from perilune.analysis.lua.locked.lock import Lock, Unlocked, space_for
+from perilune.analysis.lua.locked.system import Prepared, machine
 
 _NAMES = ("open", "openat", "socket", "fork", "clone", "execve", "kill", "ptrace", "memfd_create", "unshare", "io_uring_setup",
           "process_vm_writev", "prctl")  # fmt: skip
@@ -15,40 +14,42 @@ _SURVIVED, _UNLOCKED = 97, 98
 _TRIED = 1 << 20
 
 
-def prove(skip: frozenset[str]) -> list[str]:
+def prove(lock: Lock) -> list[str]:
     """Tries each forbidden call in a locked child; names them. Unlocked where one was not ended by it."""
+    space = space_for(_TRIED)
     names = [name for name in _NAMES if name in machine().numbers]
     for name in names:
-        status = _in_child(lambda name=name: call(name, 0, 0, 0, 0), skip)  # type: ignore[misc]
+        status = _in_child(lock, space, Prepared(name, 0, 0, 0, 0))
         if os.WIFEXITED(status) and os.WEXITSTATUS(status) == _UNLOCKED:
-            raise Unlocked(_reason(skip))
+            raise Unlocked(_reason(lock, space))
         if not (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSYS):
             raise Unlocked(f"seccomp does not end a process that calls {name}")
     return names
 
 
-def _in_child(attempt: Callable[[], object], skip: frozenset[str]) -> int:
+def _in_child(lock: Lock, space: int, attempt: Prepared) -> int:
     pid = os.fork()
     if pid == 0:
         code = _UNLOCKED
         try:
-            lock(space_for(_TRIED), 2, skip)
+            lock.close(space, 2)
             code = _SURVIVED
-            attempt()
+            attempt.fails()
         finally:
             os._exit(code)
     return os.waitpid(pid, 0)[1]
 
 
-def _reason(skip: frozenset[str]) -> str:
+def _reason(lock: Lock, space: int) -> str:
     """Why the lock does not close, told by one more child through a pipe."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            lock(space_for(_TRIED), 2, skip)
+            os.dup2(writing, 1)
+            lock.close(space, 2)
         except Unlocked as error:
-            os.write(writing, str(error).encode()[:400])
+            os.write(1, str(error).encode()[:400])
         finally:
             os._exit(0)
     os.close(writing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 
-from perilune.analysis.lua.locked.system import Machine, call, machine
+from perilune.analysis.lua.locked.system import Machine, Prepared, machine
 
 KILL, ERRNO, ALLOW = 0x80000000, 0x00050000, 0x7FFF0000
 MARK = 1717  # what getppid answers under this filter, and nowhere else
@@ -70,8 +70,13 @@ def _argument(number: int) -> Step:
     return (_LOAD, 0, 0, _ARGUMENTS + 8 * number)
 
 
-def install(steps: list[Step] | None = None) -> None:
-    """Puts the filter on this process, for good; OSError where the kernel refuses it."""
+def prepared(steps: list[Step] | None = None) -> Prepared:
+    """The call that puts the filter on the process that makes it, for good."""
     code = steps if steps is not None else program(machine())
     block = (_Filter * len(code))(*[_Filter(*step) for step in code])
-    call("seccomp", 1, 0, ctypes.byref(_Program(len(code), block)))
+    return Prepared("seccomp", 1, 0, ctypes.byref(_Program(len(code), block)))
+
+
+def install(steps: list[Step] | None = None) -> None:
+    """Puts a filter on this process; OSError where the kernel refuses it."""
+    prepared(steps)()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from perilune.analysis.lua.locked import child, probes
-from perilune.analysis.lua.locked.lock import Unlocked, space_for
+from perilune.analysis.lua.locked.lock import Lock, Unlocked, settle, space_for
 from perilune.analysis.lua.locked.system import call, machine
 
 NOBODY = 65534
@@ -40,13 +40,15 @@ def main(control: int, stubs: str, skip: list[str]) -> None:
 
 class _Zygote:
     def __init__(self, stubs: Path, skip: frozenset[str]) -> None:
-        self._skip = skip
         self._stubs = [(path.stem, path.read_bytes()) for path in sorted(stubs.glob("*.lua"))]
         gc.disable()
         child.load_all()
         self.layers = _apart(skip)
         _no_writable_code()
-        probes.prove(skip)
+        settle()
+        self._lock = Lock(skip)
+        self._locked = child.record({"k": "locked", "l": self._lock.layers})
+        probes.prove(self._lock)
         self._machines: dict[str, tuple[Any, int]] = {}
 
     def serve(self, line: socket.socket) -> bool:
@@ -54,11 +56,12 @@ class _Zygote:
         if not message:
             return False
         request = json.loads(message)
+        request["locked"] = self._locked
         start, space = self._machine(request["runtime"])
         pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):
-                child.main(start, space, request, descriptors[0], descriptors[1], self._skip)
+                child.main(start, space, self._lock, request, descriptors[0], descriptors[1])
             os._exit(child.FAILED)
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)  # both do it, so that it is done whoever comes first

@@ -6,6 +6,7 @@ The same words stand in content/lua/stubs/10_base.lua; a test holds the two toge
 from __future__ import annotations
 
 import base64
+import re
 from functools import lru_cache
 
 MARKS = {
@@ -33,3 +34,15 @@ def _forms(kind: str) -> tuple[str, ...]:
 def known(arguments: tuple[str, ...]) -> tuple[str | None, ...]:
     """The arguments without those that came from outside: of these nothing is known but where they came from."""
     return tuple(None if carried((one,)) else one for one in arguments)
+
+
+def own(text: str) -> str:
+    """The text without what the stubs put into it: marks, what hangs on them, addresses of the decoys."""
+    return _DECOYS.sub("", text)
+
+
+_DECOYS = re.compile(
+    "(?:"
+    + "|".join(MARKS.values())
+    + r")(?:\.[a-z_]+(?:\.\w+)*)?(?:=id|=\d|a81c0f)?|(?<![\d.])(?:10\.20\.4\.17|198\.51\.100\.[79])(?![\d.])"
+)
