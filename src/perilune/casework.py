@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from perilune.model.facts import Fact, Facts
 from perilune.model.findings import Explained, Finding, Judged
 from perilune.model.sources import Reading, SourceReport
 from perilune.model.tables import EventRef, Table
+from perilune.store.merge import merge
 from perilune.store.spool import Spool
 from perilune.triage import escalation, grouping, questions, telling, verdict
 
@@ -224,6 +225,61 @@ def _story(nodes: Sequence[ProcessNode], group: Sequence[Finding], hosts: _Hosts
     return _below(nodes, {hosts.anchors[f.id] for f in group if f.id in hosts.anchors})
 
 
+def reconsider(case: Case, feedback: verdict.Feedback | None = None) -> Case:
+    """The case scored and answered anew from what is kept with it: after joining, parting, or a further hunt."""
+    about = questions.topics_of(case.findings)
+    top = max(case.findings, key=lambda finding: (finding.score, finding.id))
+    score, level, reasons = verdict.weigh_case(case.findings, case.facts, feedback)
+    answers = questions.ask(case.findings, case.tree, case.facts, score=score, about=about, tree_cut=case.tree_cut)
+    sentence = telling.tell(case.findings, case.tree, case.facts, about[0])
+    judged = verdict.judge(case.findings, case.facts, answers, score=score, sentence=sentence)
+    return replace(
+        case,
+        title=top.rule_title,
+        host=top.host,
+        hosts=tuple(_host_order(case.findings, top)),
+        users=tuple(dict.fromkeys(f.user for f in case.findings if f.user)),
+        techniques=_techniques(case.findings),
+        score=score,
+        level=level,
+        reasons=reasons,
+        answers=answers,
+        verdict=judged,
+        escalation=escalation.decide(answers, case.facts, judged),
+    )
+
+
+def join(cases: Sequence[Case], feedback: verdict.Feedback | None = None) -> Case:
+    """The first case with what the others hold."""
+    joined = cases[0]
+    for other in cases[1:]:
+        joined = merge(joined, other)
+    return reconsider(joined, feedback)
+
+
+def part(case: Case, ids: Collection[str], feedback: verdict.Feedback | None = None) -> tuple[Case, Case]:
+    """The case without these findings, and a case of them."""
+    taken = _only(case, [f for f in case.findings if f.id in ids])
+    rest = _only(case, [f for f in case.findings if f.id not in ids])
+    taken = replace(taken, id="", key=f"{case.key}#{taken.findings[0].id}", entries=())
+    return reconsider(rest, feedback), reconsider(taken, feedback)
+
+
+def _only(case: Case, findings: Sequence[Finding]) -> Case:
+    """The case with some of its findings, the marks of the others taken off its tree and timeline."""
+    kept = {finding.id for finding in findings}
+    times = [finding.time for finding in findings if finding.time is not None]
+    return replace(
+        case,
+        findings=tuple(findings),
+        tree=tuple(replace(n, findings=tuple(f for f in n.findings if f in kept)) for n in case.tree),
+        timeline=tuple(replace(e, findings=tuple(f for f in e.findings if f in kept)) for e in case.timeline),
+        first=min(times, default=None),
+        last=max(times, default=None),
+        repeats={f.rule_id: case.repeats[f.rule_id] for f in findings if f.rule_id in case.repeats},
+    )
+
+
 def _answered(case: Case, hosts: _Hosts, around: Around, elsewhere: Iterable[Fact], feedback: verdict.Feedback) -> Case:
     """The case with its facts, weighed anew with them, its questions answered, and what follows."""
     about = questions.topics_of(case.findings)
@@ -231,21 +287,7 @@ def _answered(case: Case, hosts: _Hosts, around: Around, elsewhere: Iterable[Fac
     seen = list(elsewhere)
     parts = [_facts(case, name, hosts, around, programs, seen) for name in case.hosts[:MAX_HOSTS]]
     facts = joining.join_facts(parts)
-    score, level, reasons = verdict.weigh_case(case.findings, facts, feedback)
-    answers = questions.ask(case.findings, case.tree, facts, score=score, about=about, tree_cut=case.tree_cut)
-    sentence = telling.tell(case.findings, case.tree, facts, about[0])
-    judged = verdict.judge(case.findings, facts, answers, score=score, sentence=sentence)
-    decided = escalation.decide(answers, facts, judged)
-    return replace(
-        case,
-        score=score,
-        level=level,
-        reasons=reasons,
-        facts=facts,
-        answers=answers,
-        verdict=judged,
-        escalation=decided,
-    )
+    return reconsider(replace(case, facts=facts), feedback)
 
 
 def _facts(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -27,7 +28,11 @@ from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet
 from perilune.model.sources import SourceReport
 from perilune.model.tables import EventRef, Table
+from perilune.model.suppression import Suppressed
 from perilune.store.spool import Spool
+from perilune.surroundings import load_surroundings
+from perilune.triage.suppression import suppress
+from perilune.triage.verdict import Feedback
 
 Progress = Callable[[SourceReport], None]
 SIGMA = ("sigma", "correlations", "known_hosts")  # the folders of Sigma files in a content folder
@@ -45,6 +50,7 @@ class Hunt:
     cut        by rule id, how many further matches were counted but not listed
     undecoded  events whose text was not decoded for the rules because the budget was used up
     unpaired   matched events that no correlation looked at because there were too many
+    suppressed what each suppression of the content folder took out, and which have expired
     """
 
     cases: tuple[Case, ...]
@@ -57,6 +63,7 @@ class Hunt:
     undecoded: int
     unpaired: int
     spool: Spool = field(repr=False)
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def tables(self) -> dict[str, pa.Table]:
@@ -75,6 +82,8 @@ def hunt(
     limits: readers.Limits | None = None,
     jobs: int | None = 1,
     progress: Progress | None = None,
+    feedback: Feedback | None = None,
+    today: date | None = None,
 ) -> Hunt:
     """Reads logs and returns ranked cases.
 
@@ -88,6 +97,8 @@ def hunt(
         limits: budgets of the readers.
         jobs: processes that read, where there is much to read; None for one per core.
         progress: called with each file's report as it is done.
+        feedback: by rule id, how often people called its cases true and false.
+        today: decides which suppressions have expired and how old an entry of a list is.
     """
     ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
     sources: list[SourceReport] = []
@@ -116,18 +127,22 @@ def hunt(
         detect(batch)
     refused = _run_hunts(ruleset, spool, hits)
     judged = correlated(judge(hits, spool, decoder), ruleset.rules, hits, spool)
-    cases, findings = investigate(judged, spool, sources)
+    beside = load_surroundings(content, today or datetime.now(UTC).date())
+    kept, suppressed = suppress(judged.findings, beside.suppressions, today or datetime.now(UTC).date())
+    judged = replace(judged, findings=kept)
+    cases, findings = investigate(judged, spool, sources, beside.around, feedback)
     return Hunt(
         cases=cases,
         findings=findings,
         explained=judged.explained,
         sources=tuple(sources),
         rules=sum(rule.role is Role.DETECTION for rule in ruleset.rules),
-        refused=(*ruleset.refused, *refused),
+        refused=(*ruleset.refused, *refused, *beside.refused),
         cut=judged.cut,
         undecoded=decoder.skipped,
         unpaired=judged.unpaired,
         spool=spool,
+        suppressed=suppressed,
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from perilune.cli.case_edit import feedback, guide, merge, split
 from perilune.cli.hunt import LEVELS
 from perilune.errors import UsageError
 
@@ -70,6 +71,12 @@ def show_case(case_id: str, as_json: bool) -> None:
         console.show_case(found)
 
 
+case.add_command(merge)
+case.add_command(split)
+case.add_command(feedback)
+case.add_command(guide)
+
+
 @click.command(short_help="Write a case as one self-contained file.")
 @click.argument("case_id", metavar="CASE")
 @click.option(
@@ -90,17 +97,22 @@ def report(case_id: str, output: Path, kind: str | None, force: bool) -> None:
         found = store.load(case_id)
     finally:
         store.close()
+    from perilune.triage import guides
+
     now = datetime.now(UTC)
+    way = guides.render(found) if found.findings else None
     if (kind or ("markdown" if output.suffix.lower() == ".md" else "html")) == "markdown":
         from perilune.report import markdown
 
         text = markdown.render(
-            found, generated=now, version=__version__, sources=found.sources, explained=found.explained
+            found, generated=now, version=__version__, sources=found.sources, explained=found.explained, guide=way
         )
     else:
         from perilune.report import html
 
-        text = html.render(found, generated=now, version=__version__, sources=found.sources, explained=found.explained)
+        text = html.render(
+            found, generated=now, version=__version__, sources=found.sources, explained=found.explained, guide=way
+        )
     _write(output, text, force=force)
 
 

@@ -21,6 +21,7 @@ from perilune.model.case import Case, ProcessNode
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Evidence, Level, Role, Rule
 from perilune.model.sources import Reading, SourceReport
+from perilune.model.suppression import Suppressed
 from perilune.report.text import (
     clock,
     finding_order,
@@ -138,12 +139,14 @@ def show_case(case: Case) -> None:
     """A case on the terminal: why, the findings with their evidence, the tree, the timeline."""
     head = Text.assemble(severity(case.level), f"  score {case.score}  ", (case.id, "bold"), "  ")
     out.print(head.append(visible(case.title), style="bold"))
-    out.print(Text(visible(f"{case.host}  {_some(case.users)}  {' '.join(case.techniques)}  {case.status}")))
+    hosts = case.host + (f" and {len(case.hosts) - 1} more" if len(case.hosts) > 1 else "")
+    out.print(Text(visible(f"{hosts}  {_some(case.users)}  {' '.join(case.techniques)}  {case.status}")))
     out.print(Text(f"{when(case.first)} to {when(case.last)}"), style="dim")
     out.print()
-    out.print(plain(reason_sentence(case), 2000))
+    out.print(plain(case.verdict.sentence if case.verdict else reason_sentence(case), 2000))
     for reason in case.reasons:
         out.print(Text(f"  {reason.points:+4}  ").append(visible(reason.text)))
+    _show_triage(case)
     _heading(f"Findings ({len(case.findings)})")
     for same_rule in _by_rule(case.findings):
         _show_rule(same_rule)
@@ -206,6 +209,48 @@ def show_explained(explained: Sequence[Explained]) -> None:
     out.print(Text(visible(f"Explained as known uses: {listed}"), style="dim"))
 
 
+def show_suppressed(suppressed: Sequence[Suppressed]) -> None:
+    """What was suppressed, by whom, why and until when; and which suppressions no longer hold."""
+    for done in suppressed:
+        one = done.suppression
+        if done.expired:
+            line = f"Suppression {one.id} of {one.owner} expired on {one.expires} and was not used: {one.reason}"
+            out.print(plain(line, 400, "yellow"))
+        elif done.count:
+            noun = "finding" if done.count == 1 else "findings"
+            line = f"Suppressed: {done.count:,} {noun} by {one.id} ({one.owner}, until {one.expires}): {one.reason}"
+            out.print(plain(line, 400, "dim"))
+
+
+def _show_triage(case: Case) -> None:
+    """The verdict, the escalation with its criteria, and the answers: those that accuse, then the open ones."""
+    if case.verdict is None or case.escalation is None:
+        return
+    _heading(f"Verdict: {case.verdict.word} ({case.verdict.confidence} confidence)")
+    for reason in case.verdict.why:
+        out.print(plain(f"  {reason}", 400))
+    _heading(
+        {"yes": "Escalate to Tier 2", "no": "Keep with Tier 1", "unknown": "Escalation cannot be decided"}[
+            case.escalation.said
+        ]
+    )
+    for one in case.escalation.criteria:
+        out.print(Text(f"  {one.said:8}", _TONES[one.said]).append_text(plain(one.text, 200)))
+        out.print(_under(shorten(one.why, 300), "dim"))
+    _heading(f"The runbook ({len(case.answers)} questions)")
+    part = ""
+    for answer in case.answers:
+        if answer.part != part:
+            part = answer.part
+            out.print(Text(f"  {part.value}", "bold"))
+        tone = "bold red" if answer.speaks_for_abuse else "yellow" if answer.said == "unknown" else ""
+        out.print(Text(f"  {answer.said:8}", tone).append_text(plain(answer.text, 200)))
+        out.print(_under(shorten(answer.sentence, 300), "dim"))
+
+
+_TONES = {"yes": "bold red", "no": "", "unknown": "yellow"}
+
+
 def _by_rule(findings: Sequence[Finding]) -> list[list[Finding]]:
     rules: dict[str, list[Finding]] = {}
     for finding in sorted(findings, key=finding_order):
@@ -261,18 +306,18 @@ def explanation(one: RuleOnEvent) -> Tree:
     where = f"{one.event.table}, {one.event.source} record {one.event.record}"
     root = Tree(plain(f"{one.rule.title}: {verdict} on {where}", 400, "bold"))
     for part in one.why.parts:
-        _branch(root, part)
+        branch(root, part)
     return root
 
 
-def _branch(tree: Tree, node: Explanation) -> None:
+def branch(tree: Tree, node: Explanation) -> None:
     text = Text("✓ ", "green") if node.held else Text("✗ ", "red")
     text.append(visible(node.test))
     if node.value is not None:
         text.append(visible(f"   value: {shorten(node.value, COMMAND_SHOWN)}"), style="dim")
     branch = tree.add(text)
     for part in node.parts:
-        _branch(branch, part)
+        branch(branch, part)
 
 
 def _heading(text: str) -> None:

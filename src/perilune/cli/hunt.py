@@ -107,6 +107,7 @@ def hunt(
             choice=pipeline.Choice(Level[level.upper()], tags, exclude),
             jobs=jobs,
             progress=progress,
+            feedback=_feedback(configured.store_url) if keep else None,
         )
         stack.callback(found.spool.close)
     cases = _keep(found, configured.store_url) if keep else found.cases
@@ -130,13 +131,25 @@ def exit_code(found: Hunt, least: Level) -> int:
     return EXIT_NOTHING
 
 
-def _keep(found: Hunt, url: str) -> tuple[Case, ...]:
+def _feedback(url: str) -> dict[str, tuple[int, int]]:
+    """What people said of the stored cases, by rule."""
     from perilune.store.cases import CaseStore
 
     store = CaseStore(url)
     try:
-        now = datetime.now(UTC)
-        return tuple(store.save(case, at=now)[0] for case in found.cases)
+        return store.feedback()
+    finally:
+        store.close()
+
+
+def _keep(found: Hunt, url: str) -> tuple[Case, ...]:
+    from perilune.casework import reconsider
+    from perilune.store.cases import CaseStore
+
+    store = CaseStore(url)
+    try:
+        now, said = datetime.now(UTC), store.feedback()
+        return tuple(store.save(case, at=now, weigh=lambda one: reconsider(one, said))[0] for case in found.cases)
     finally:
         store.close()
 
@@ -154,6 +167,7 @@ def _print(found: Hunt, cases: tuple[Case, ...], least: Level, *, kept: bool) ->
             f"{hidden:,} more {'case' if hidden == 1 else 'cases'} below --show {least.word}", style="dim"
         )
     console.show_explained(found.explained)
+    console.show_suppressed(found.suppressed)
     if shown and kept:
         console.out.print(
             f"\nNext: perilune case show {shown[0].id}   or   perilune report {shown[0].id} -o {shown[0].id}.html",

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING
 import orjson
 
 from perilune import __version__
-from perilune.cli.output_answers import answer_object, escalation_object, facts_object, verdict_object
+from perilune.cli.output_answers import (
+    answer_object,
+    escalation_object,
+    facts_object,
+    suppressed_object,
+    verdict_object,
+)
 from perilune.model.case import Case, ProcessNode, TimelineEntry
+from perilune.model.events import EventRef
 from perilune.model.findings import Explained, Finding, Reason
 from perilune.model.rules import Evidence, Refusal, RuleSet
 from perilune.model.sources import Reading, SourceReport
-from perilune.model.events import EventRef
 
 if TYPE_CHECKING:
     from perilune.detection.oracle import Explanation
@@ -31,6 +37,7 @@ def hunt_object(hunt: Hunt, cases: tuple[Case, ...]) -> Plain:
         "cases": [case_object(case, whole=False) for case in cases],
         "findings": [finding_object(f, held.get(f.id, "")) for f in hunt.findings],
         "explained": [explained_object(one) for one in hunt.explained],
+        "suppressed": [suppressed_object(one) for one in hunt.suppressed],
         "input": input_object(hunt.sources),
         "rules": {
             "used": hunt.rules,

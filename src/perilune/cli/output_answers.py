@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from perilune.model.answers import Answer, Criterion, Escalation, Verdict
 from perilune.model.facts import Fact, Facts
+from perilune.model.guides import Guide
+from perilune.model.suppression import Suppressed
 from perilune.model.tables import EventRef
 
 Plain = dict[str, object]
@@ -87,4 +89,31 @@ def _fact(one: Fact) -> Plain:
         "by_the_case": one.own,
         "tags": list(one.tags),
         "event": event_object(one.event) if one.event else None,
+    }
+
+
+def guide_object(guide: Guide) -> Plain:
+    return {
+        "technique": guide.technique,
+        "title": guide.title,
+        "happened": list(guide.happened),
+        "check": list(guide.check),
+        "queries": [{"title": query.title, "kql": query.kql} for query in guide.queries],
+        "contain": list(guide.contain),
+        "references": list(guide.references),
+    }
+
+
+def suppressed_object(one: Suppressed) -> Plain:
+    return {
+        "id": one.suppression.id,
+        "rule": one.suppression.rule,
+        "where": dict(one.suppression.where),
+        "owner": one.suppression.owner,
+        "reason": one.suppression.reason,
+        "expires": one.suppression.expires.isoformat(),
+        "source": one.suppression.source,
+        "expired": one.expired,
+        "count": one.count,
+        "events": [event_object(event) for event in one.events],
     }

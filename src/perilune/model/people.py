@@ -144,10 +144,10 @@ class Assets:
             for asset in self.assets:
                 if asset.host.lower() == wanted:
                     return asset
-        return next((a for a in self.assets if "*" in a.host and _fits(name, a.host.lower())), None)
+        return next((a for a in self.assets if "*" in a.host and fits(name, a.host.lower())), None)
 
 
-def _fits(name: str, pattern: str) -> bool:
+def fits(name: str, pattern: str) -> bool:
     """Whether a name fits a pattern with `*`, in time linear in both."""
     first, *middle, last = pattern.split("*")
     if not name.startswith(first) or not name.endswith(last) or len(name) < len(first) + len(last):

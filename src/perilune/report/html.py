@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from perilune.model.case import Case
 from perilune.model.findings import Explained
 from perilune.model.rules import Level
+from perilune.model.guides import Guide
 from perilune.model.sources import SourceReport
 from perilune.report import quote, text, view
 from perilune.report.entities import NAME_COLUMNS
@@ -39,6 +40,7 @@ def render(
     version: str,
     sources: Sequence[SourceReport] = (),
     explained: Sequence[Explained] = (),
+    guide: Guide | None = None,
 ) -> str:
     """The report as the text of one HTML file, to be written as UTF-8.
 
@@ -48,6 +50,7 @@ def render(
         version: of Perilune.
         sources: what was read for the case, with what could not be.
         explained: runs of interpreters that known hosts explain.
+        guide: how to go on, rendered for this case.
     """
     from markupsafe import Markup
 
@@ -58,6 +61,7 @@ def render(
         case=case,
         generated=generated,
         version=version,
+        guide=guide,
         css=Markup(css),  # noqa: S704 - our own file
         css_hash=f"sha256-{digest}",
     )  # fmt: skip
@@ -87,6 +91,7 @@ def environment() -> Environment:
         "day": lambda time: text.when(time)[:10],
         "iso": lambda time: time.isoformat(),
         "link": _link,
+        "lines": _lines,
         "line": lambda value: " ".join(str(value).split()),
         "mark": text.severity_mark,
         "shorten": text.shorten,
@@ -127,6 +132,13 @@ def _attribute(value: object) -> Markup:
     from markupsafe import escape
 
     return escape(text.visible(text.defang(text.shorten(str(value), _VALUE_MOST))))
+
+
+def _lines(value: object) -> Markup:
+    """Text of several lines, each made harmless on its own, so that a line break of a value stays written out."""
+    from markupsafe import Markup
+
+    return Markup("\n").join(_attribute(line) for line in str(value).split("\n"))
 
 
 def _link(url: str, label: str = "") -> Markup:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from perilune.model.case import Case
 from perilune.model.findings import Explained
+from perilune.model.guides import Guide
 from perilune.model.sources import SourceReport
 from perilune.report import quote, text, view
 from perilune.report.html import said, template_text
@@ -48,6 +49,7 @@ def render(
     version: str,
     sources: Sequence[SourceReport] = (),
     explained: Sequence[Explained] = (),
+    guide: Guide | None = None,
 ) -> str:
     """The report as Markdown of at most `LIMIT` characters; arguments as for `html.render`.
 
@@ -61,6 +63,7 @@ def render(
             generated=generated,
             version=version,
             explained=len(explained),
+            guide=guide,
         )  # fmt: skip
         if len(body) <= LIMIT:
             return body

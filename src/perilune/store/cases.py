@@ -7,7 +7,7 @@ again by its findings, whose ids are the same in every run, so hunting the same 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -23,12 +23,16 @@ from perilune.store.database import Database
 from perilune.store.merge import merge
 
 
+Weigh = Callable[[Case], Case]
+
+
 class Outcome(StrEnum):
     """What saving a case did."""
 
     NEW = "new"
     GROWN = "grown"  # findings were added to a case that was there
-    KNOWN = "known"  # every finding was there already
+    LEARNED = "learned"  # no finding was new, but more is known around them
+    KNOWN = "known"  # everything was there already
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,55 @@ class CaseStore:
     def close(self) -> None:
         self._database.close()
 
-    def save(self, case: Case, *, at: datetime, who: str = "perilune") -> tuple[Case, Outcome]:
-        """Stores what a hunt found, under the case that already holds some of it if there is one."""
+    def save(
+        self, case: Case, *, at: datetime, who: str = "perilune", weigh: Weigh | None = None
+    ) -> tuple[Case, Outcome]:
+        """Stores what a hunt found, under the case that already holds some of it if there is one.
+
+        weigh: scores and answers a case anew that was joined with what was stored.
+        """
         with self._database.writing() as connection:
             number = self._holder(connection, case)
             if number is None:
                 return self._create(connection, case, at, who), Outcome.NEW
-            return self._grow(connection, number, case, at, who)
+            return self._grow(connection, number, case, at, who, weigh)
+
+    def join(self, case: Case, others: Sequence[str], *, at: datetime, who: str, note: str = "") -> Case:
+        """Puts the other cases' findings into `case`, which is the joined one; the others are closed and say where to."""
+        with self._database.writing() as connection:
+            number = _number(case.id)
+            self._row(connection, number)
+            for other in others:
+                self._close_into(connection, _number(other), number, at, who)
+            body = {"case": _plain(case), "from": list(others), "note": note}
+            self._snapshot(connection, number, "merge", case, body, at, who)
+            return self._load(connection, number)
+
+    def part(self, rest: Case, taken: Case, *, at: datetime, who: str, note: str = "") -> tuple[Case, Case]:
+        """Takes a case apart: `rest` stays under its id, `taken` becomes a case of its own that hunts respect."""
+        with self._database.writing() as connection:
+            number = _number(rest.id)
+            self._row(connection, number)
+            row = {"key": taken.key, "status": taken.status.value} | _summary_columns(taken, at)
+            made = connection.execute(sa.insert(schema.cases).values(row)).inserted_primary_key[0]  # type: ignore[index]
+            self._add_entry(connection, made, "split", {"case": _plain(taken), "from": rest.id, "note": note}, at, who)
+            self._move(connection, [finding.id for finding in taken.findings], made)
+            body = {"case": _plain(rest), "into": f"C-{made}", "note": note}
+            self._snapshot(connection, number, "split", rest, body, at, who)
+            return self._load(connection, number), self._load(connection, made)
+
+    def feedback(self) -> dict[str, tuple[int, int]]:
+        """By rule id, in how many cases people called it true and false; of a case, the last word counts."""
+        table = schema.entries
+        query = sa.select(table).where(table.c.kind == "feedback").order_by(table.c.case_number, table.c.number)
+        with self._engine.connect() as connection:
+            last = {row.case_number: msgspec.json.decode(row.body) for row in connection.execute(query)}
+        counts: dict[str, tuple[int, int]] = {}
+        for body in last.values():
+            for rule in body.get("rules", ()):
+                true, false = counts.get(rule, (0, 0))
+                counts[rule] = (true + 1, false) if body.get("true") is True else (true, false + 1)
+        return counts
 
     def append(self, case_id: str, kind: str, body: Mapping[str, object], *, at: datetime, who: str) -> None:
         """Adds one entry to a case's record."""
@@ -124,18 +170,67 @@ class CaseStore:
         self._claim(connection, number, [finding.id for finding in case.findings])
         return replace(case, id=f"C-{number}")
 
-    def _grow(self, connection: sa.Connection, number: int, case: Case, at: datetime, who: str) -> tuple[Case, Outcome]:
+    def _grow(
+        self, connection: sa.Connection, number: int, case: Case, at: datetime, who: str, weigh: Weigh | None
+    ) -> tuple[Case, Outcome]:
         stored = self._load(connection, number)
         held = {finding.id for finding in stored.findings}
-        fresh = [finding for finding in case.findings if finding.id not in held]
-        if not fresh:
+        elsewhere = self._elsewhere(connection, number, [finding.id for finding in case.findings])
+        own = replace(case, findings=tuple(f for f in case.findings if f.id not in elsewhere))
+        fresh = [finding for finding in own.findings if finding.id not in held]
+        grown = merge(stored, own)
+        if weigh is not None:
+            grown = weigh(grown)
+        if not fresh and not _more_is_known(stored, grown):
             return stored, Outcome.KNOWN
-        grown = merge(stored, case)
-        self._add_entry(connection, number, "hunt", {"case": _plain(grown), "added": [f.id for f in fresh]}, at, who)
+        body = {"case": _plain(grown), "added": [f.id for f in fresh]}
+        self._snapshot(connection, number, "hunt", grown, body, at, who)
         self._claim(connection, number, [finding.id for finding in fresh])
-        values = _summary_columns(grown, at)
+        return self._load(connection, number), Outcome.GROWN if fresh else Outcome.LEARNED
+
+    def _snapshot(
+        self,
+        connection: sa.Connection,
+        number: int,
+        kind: str,
+        case: Case,
+        body: Mapping[str, object],
+        at: datetime,
+        who: str,
+    ) -> None:
+        """Writes a case as it is now, and its line in the queue."""
+        self._add_entry(connection, number, kind, body, at, who)
+        self._move(connection, [finding.id for finding in case.findings], number, only_free=kind == "hunt")
+        values = _summary_columns(case, at)
         connection.execute(sa.update(schema.cases).where(schema.cases.c.number == number).values(values))
-        return self._load(connection, number), Outcome.GROWN
+
+    def _close_into(self, connection: sa.Connection, number: int, into: int, at: datetime, who: str) -> None:
+        """A case that went into another: closed, out of the queue's head, and no hunt finds it again."""
+        row = self._row(connection, number)
+        values = {
+            "key": f"merged:{row.key}", "status": Status.CLOSED.value, "level": int(Level.INFORMATIONAL), "score": 0,
+            "title": f"Merged into C-{into}", "findings": 0, "updated": at.isoformat(),
+        }  # fmt: skip
+        connection.execute(sa.update(schema.cases).where(schema.cases.c.number == number).values(values))
+        self._add_entry(connection, number, "merged", {"into": f"C-{into}"}, at, who)
+
+    def _move(self, connection: sa.Connection, ids: Sequence[str], number: int, *, only_free: bool = False) -> None:
+        """Makes the findings a case's, whoever had them."""
+        if only_free:
+            return
+        table = schema.findings
+        for chunk in (ids[i : i + 500] for i in range(0, len(ids), 500)):
+            connection.execute(sa.update(table).where(table.c.id.in_(chunk)).values(case_number=number))
+        self._claim(connection, number, ids)
+
+    def _elsewhere(self, connection: sa.Connection, number: int, ids: Sequence[str]) -> set[str]:
+        """Those findings that another case holds, because a person put them there or it came first."""
+        table = schema.findings
+        found: set[str] = set()
+        for chunk in (ids[i : i + 500] for i in range(0, len(ids), 500)):
+            query = sa.select(table.c.id).where(table.c.id.in_(chunk), table.c.case_number != number)
+            found.update(connection.execute(query).scalars())
+        return found
 
     def _claim(self, connection: sa.Connection, number: int, ids: Sequence[str]) -> None:
         """Notes whose the findings are; one that another case holds stays there."""
@@ -173,7 +268,7 @@ class CaseStore:
         table = schema.entries
         rows = connection.execute(sa.select(table).where(table.c.case_number == number).order_by(table.c.number)).all()
         entries = tuple(_entry(row) for row in rows)
-        snapshot = next(entry for entry in reversed(entries) if entry.kind == "hunt")
+        snapshot = next(entry for entry in reversed(entries) if "case" in entry.body)
         case = msgspec.convert(snapshot.body["case"], Case, strict=False)
         return replace(
             case,
@@ -187,6 +282,13 @@ class CaseStore:
         if row is None:
             raise StoreError(f"there is no case C-{number}", hint="`perilune case list` shows what there is")
         return row
+
+
+def _more_is_known(stored: Case, grown: Case) -> bool:
+    """Whether an answer changed: what was read beside the findings can say more than it did."""
+    before = {answer.id: (answer.said, answer.needs) for answer in stored.answers}
+    after = {answer.id: (answer.said, answer.needs) for answer in grown.answers}
+    return before != after
 
 
 def _plain(case: Case) -> object:

@@ -18,7 +18,7 @@ SHOWN = 70  # characters of a value
 def tell(findings: Sequence[Finding], tree: Sequence[ProcessNode], facts: Facts, topic: Topic) -> str:
     """The sentence, without a full stop's worth of doubt: the words say only what events show."""
     nodes = {node.key: node for node in tree}
-    actor = _actor(findings, tree, topic)
+    actor = actor_of(findings, tree, topic)
     deeds = [deed for deed in _deeds(facts, actor) if deed][:MOST_DEEDS]
     top = max(findings, key=lambda one: one.score)
     if not deeds:
@@ -29,8 +29,8 @@ def tell(findings: Sequence[Finding], tree: Sequence[ProcessNode], facts: Facts,
     return f"{_name(actor) or 'A process'}{by} {listed(deeds)}{host}."
 
 
-def _actor(findings: Sequence[Finding], tree: Sequence[ProcessNode], topic: Topic) -> ProcessNode | None:
-    """The first flagged process that is the topic's interpreter, else the one of the heaviest finding."""
+def actor_of(findings: Sequence[Finding], tree: Sequence[ProcessNode], topic: Topic) -> ProcessNode | None:
+    """Whom a case is about: the first flagged process that is the topic's interpreter, else the one of the heaviest finding."""
     flagged = [node for node in tree if node.findings]
     for node in flagged:
         if re.fullmatch(topic.programs, re.sub(r"\.exe$", "", node.name.lower())):
