@@ -22,6 +22,7 @@ from perilune.detection import linking, matching
 from perilune.detection.kql import hunts
 from perilune.detection.oracle import Explanation
 from perilune.errors import UsageError
+from perilune.history import learned
 from perilune.judging import Hits, judge
 from perilune.model.case import Case
 from perilune.model.findings import Explained, Finding
@@ -83,6 +84,7 @@ def hunt(
     jobs: int | None = 1,
     progress: Progress | None = None,
     feedback: Feedback | None = None,
+    baseline: Path | None = None,
     today: date | None = None,
 ) -> Hunt:
     """Reads logs and returns ranked cases.
@@ -98,6 +100,7 @@ def hunt(
         jobs: processes that read, where there is much to read; None for one per core.
         progress: called with each file's report as it is done.
         feedback: by rule id, how often people called its cases true and false.
+        baseline: the folder of a learned history, as `perilune baseline build` makes it.
         today: decides which suppressions have expired and how old an entry of a list is.
     """
     ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
@@ -130,7 +133,8 @@ def hunt(
     beside = load_surroundings(content, today or datetime.now(UTC).date())
     kept, suppressed = suppress(judged.findings, beside.suppressions, today or datetime.now(UTC).date())
     judged = replace(judged, findings=kept)
-    cases, findings = investigate(judged, spool, sources, beside.around, feedback)
+    around = replace(beside.around, learned=learned(baseline, judged.findings) if baseline else None)
+    cases, findings = investigate(judged, spool, sources, around, feedback)
     return Hunt(
         cases=cases,
         findings=findings,

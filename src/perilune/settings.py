@@ -12,6 +12,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from perilune.errors import UsageError
+from perilune.model.feeds import Feed
+from perilune.model.feeds import parse as parse_feed
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,20 @@ class Settings:
     home   where Perilune keeps its own files; everything below is relative to it unless absolute
     store  the case store: a file, or an SQLAlchemy URL
     rules  folders of Sigma rules to load besides the pack
+    feeds  TAXII collections that `perilune lists refresh` fetches; none by default
+    baseline  the folder of the learned history
     """
 
     home: Path
     store: str = "cases.db"
     rules: tuple[str, ...] = ()
+    feeds: tuple[Feed, ...] = ()
+    baseline: str = "baseline"
+
+    @property
+    def baseline_folder(self) -> Path:
+        """Where the learned history is, or would be."""
+        return self.home / Path(self.baseline).expanduser()
 
     @property
     def store_url(self) -> str:
@@ -77,6 +88,8 @@ def _from_environment() -> dict[str, object]:
         found["store"] = store
     if rules := os.environ.get("PERILUNE_RULES"):
         found["rules"] = rules.split(os.pathsep)
+    if baseline := os.environ.get("PERILUNE_BASELINE"):
+        found["baseline"] = baseline
     return found
 
 
@@ -86,8 +99,35 @@ def _checked(settings: Settings, found: dict[str, object]) -> Settings:
         raise UsageError(f"unknown setting {unknown[0]!r}", hint=f"known are: {', '.join(sorted(known))}")
     store = found.get("store", settings.store)
     rules = found.get("rules", settings.rules)
+    baseline = found.get("baseline", settings.baseline)
     if not isinstance(store, str):
         raise UsageError(f"setting 'store' must be text, not {store!r}")
     if not isinstance(rules, list | tuple) or not all(isinstance(r, str) for r in rules):
         raise UsageError(f"setting 'rules' must be a list of folders, not {rules!r}")
-    return replace(settings, store=store, rules=tuple(rules))
+    if not isinstance(baseline, str):
+        raise UsageError(f"setting 'baseline' must be a folder, not {baseline!r}")
+    feeds = found.get("feeds", {})
+    if not isinstance(feeds, dict):
+        raise UsageError("setting 'feeds' must be tables, [feeds.NAME]")
+    settings = replace(settings, feeds=tuple(parse_feed(str(name), one) for name, one in feeds.items()))
+    return replace(settings, store=store, rules=tuple(rules), baseline=baseline)
+
+
+def secret_of(feed: Feed) -> tuple[str, str]:
+    """A feed's password and token, from where its settings say."""
+    password = _secret(feed.password_env, feed.password_file, f"feeds.{feed.name}")
+    return password, _secret(feed.token_env, feed.token_file, f"feeds.{feed.name}")
+
+
+def _secret(variable: str, path: str, where: str) -> str:
+    if variable:
+        value = os.environ.get(variable)
+        if value is None:
+            raise UsageError(f"the environment has no {variable}", where=where)
+        return value
+    if not path:
+        return ""
+    try:
+        return Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the secret cannot be read: {error}", where=where) from None

@@ -62,6 +62,11 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
 @click.option(
     "--jobs", "-j", type=click.IntRange(1), help="Processes that read, where there is much.  [default: cores]"
 )
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The learned history to ask what is usual here; else the setting's, where there is one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--jsonl", "as_jsonl", is_flag=True, help="Print JSON lines, each with its type.")
 @click.option("--store/--no-store", "keep", default=True, help="Whether to keep the cases.  [default: keep]")
@@ -74,6 +79,7 @@ def hunt(
     level: str,
     tags: tuple[str, ...],
     exclude: tuple[str, ...],
+    baseline: Path | None,
     show: str,
     fail_on: str,
     jobs: int | None,
@@ -106,6 +112,7 @@ def hunt(
             cache=configured.cache,
             choice=pipeline.Choice(Level[level.upper()], tags, exclude),
             jobs=jobs,
+            baseline=baseline or configured.baseline_folder,
             progress=progress,
             feedback=_feedback(configured.store_url) if keep else None,
         )
@@ -203,6 +210,8 @@ def _print_input(found: Hunt) -> None:
         console.note(f"{len(found.refused):,} rules were refused: see `perilune rules list --refused`")
     if found.undecoded:
         console.note(f"{found.undecoded:,} events with encoded text were not decoded: the budget was used up")
+    if found.unpaired:
+        console.note(f"{found.unpaired:,} matches were too many to be correlated")
     for rule_id, count in found.cut.items():
         console.note(f"rule {rule_id}: {count:,} further matches were counted and not listed")
 

@@ -35,6 +35,7 @@ COMMANDS = {
     "sources": ("perilune.cli.sources:sources", "List the formats that are understood, explain a file."),
     "convert": ("perilune.cli.convert:convert", "Write the tables that logs become as Parquet."),
     "rules": ("perilune.cli.rules:rules", "List the rules, what was refused, and explain a match."),
+    "baseline": ("perilune.cli.baseline:baseline", "Learn from older logs how interpreters are used here."),
     "doctor": ("perilune.cli.doctor:doctor", "Say what this machine can and cannot do."),
     "completion": ("perilune.cli.completion:completion", "Print the completion script of a shell."),
 }
