@@ -36,8 +36,10 @@ from perilune.runners import local, rowgroups
 OUT = Path(__file__).parent / "out"
 TABLE = "DeviceProcessEvents"
 COLUMNS = tuple(name for name in (*events.TEXTS, *events.NUMBERS) if name not in ("DeviceName", "FileName"))
-SCALE = {False: {"one": 1_000_000, "ten": 10_000_000, "sample": 100_000, "sampled": 40},
-         True: {"one": 100_000, "ten": 200_000, "sample": 20_000, "sampled": 15}}  # fmt: skip
+SCALE = {
+    False: {"one": 1_000_000, "ten": 10_000_000, "sample": 100_000, "sampled": 40, "witness": 20_000},
+    True: {"one": 100_000, "ten": 200_000, "sample": 20_000, "sampled": 15, "witness": 2_000},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def main() -> None:
         "many_rules": lambda: many_rules(plan, rules, files["one"]),
         "micro": lambda: micro_batches(plan, files["one"]),
         "duckdb": lambda: against_duckdb(plan, rules, files["one"], scale),
+        "sqlite": lambda: against_sqlite(plan, rules, files["witness"]),
         "ten": lambda: several_cores(folders, files["ten"], given.workers),
     }.items():
         if not given.only or name in given.only:
@@ -89,7 +92,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rules", type=Path, required=True, help="SigmaHQ, or any folder of Sigma rules")
     parser.add_argument("--quick", action="store_true", help="a tenth of the rows, to see that it runs")
     parser.add_argument("--workers", type=int, default=local.usable_cores())
-    parser.add_argument("--only", nargs="*", default=[], help="one distinct many_rules micro duckdb ten")
+    parser.add_argument("--only", nargs="*", default=[], help="one distinct many_rules micro duckdb sqlite ten")
     return parser.parse_args()
 
 
@@ -97,6 +100,7 @@ def recipes(scale: dict[str, int]) -> Iterator[tuple[str, int, events.Recipe]]:
     yield "one", scale["one"], events.Recipe(scale["one"])
     yield "distinct", scale["one"], events.Recipe(scale["one"], unique=1.0)
     yield "ten", scale["ten"], events.Recipe(scale["ten"])
+    yield "witness", scale["witness"], events.Recipe(scale["witness"], from_rules=0.5)
 
 
 def say(text: str) -> None:
@@ -242,6 +246,21 @@ def against_duckdb(plan: Plan, rules: Sequence[Rule], path: Path, scale: dict[st
     assert not different, different
     return {"rows": len(table), "rules": len(chosen), "ms_per_rule": round(per_rule * 1000, 2),
             "times_ours": round(factor), "different": different}  # fmt: skip
+
+
+def against_sqlite(plan: Plan, rules: Sequence[Rule], path: Path) -> dict[str, object]:
+    """The hits of every rule beside those of pySigma's own SQLite backend; half of the rows are made from the rules."""
+    import sqlite
+
+    table = sqlite.comparable(rowgroups.read(pieces(path)[0], TABLE, COLUMNS))
+    found, where = matcher.match(plan, table)
+    database = sqlite.Database(table)
+    theirs = [(at, rule, database.rows(rule)) for at, rule in enumerate(rules)]
+    compared = [(rule, hits, where[found == at].tolist()) for at, rule, hits in theirs if hits is not None]
+    different = [rule.title for rule, hits, ours in compared if hits != ours]
+    say(f"SQLite: {len(compared):,} rules on {len(table):,} rows, {sum(bool(ours) for *_, ours in compared):,} with hits; "
+        f"{len(rules) - len(compared)} without a query; {different=}")  # fmt: skip
+    return {"rows": len(table), "rules": len(compared), "different": different}
 
 
 if __name__ == "__main__":
