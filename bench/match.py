@@ -258,8 +258,8 @@ def against_sqlite(plan: Plan, rules: Sequence[Rule], path: Path) -> dict[str, o
     theirs = [(at, rule, database.rows(rule)) for at, rule in enumerate(rules)]
     compared = [(rule, hits, where[found == at].tolist()) for at, rule, hits in theirs if hits is not None]
     different = [rule.title for rule, hits, ours in compared if hits != ours]
-    say(f"SQLite: {len(compared):,} rules on {len(table):,} rows, {sum(bool(ours) for *_, ours in compared):,} with hits; "
-        f"{len(rules) - len(compared)} without a query; {different=}")  # fmt: skip
+    hit = sum(bool(ours) for *_, ours in compared)
+    say(f"SQLite: {len(compared):,} of {len(rules):,} rules on {len(table):,} rows, {hit:,} with hits; {different=}")
     return {"rows": len(table), "rules": len(compared), "different": different}
 
 

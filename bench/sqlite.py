@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from functools import lru_cache
+from pathlib import Path
 
 import pyarrow as pa
 from sigma.backends.sqlite import sqliteBackend
@@ -73,8 +74,7 @@ def _lowered(text: str) -> str:
 
 def rule_text(rule: Rule) -> str:
     path, _, _ = rule.source.partition(":")
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+    return Path(path).read_text(encoding="utf-8")
 
 
 def _plain(name: str) -> str:
