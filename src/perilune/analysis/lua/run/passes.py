@@ -23,6 +23,7 @@ _RUNTIMES: dict[Dialect, tuple[str, ...]] = {
     Dialect.LUAJIT20: ("luajit20",), Dialect.LUAJIT21: ("luajit21",), Dialect.LUAU: ("luajit21", "lua54"),
     Dialect.GLUA: ("luajit21",), Dialect.CFXLUA: ("lua54",),
 }  # fmt: skip
+_OTHERS = ("luajit21", "lua54", "lua55")  # tried where the first cannot read a source
 _RAN = {
     "lua51": Dialect.LUA51, "lua52": Dialect.LUA52, "lua53": Dialect.LUA53, "lua54": Dialect.LUA54, "lua55": Dialect.LUA55,
     "luajit20": Dialect.LUAJIT20, "luajit21": Dialect.LUAJIT21,
@@ -37,7 +38,7 @@ _ROOTS: dict[Dialect, str] = {
 _WINDOWS = re.compile(
     rb"(?i)(?<![a-z])[a-z]:\\{1,2}[a-z]|powershell|schtasks|cmd(\.exe)? /c|appdata|userprofile|kernel32|user32|HKEY_|HKCU|Windows_NT|systemroot|\.exe\b"
 )
-_LACKS = re.compile(r"attempt to (?:index|call)[^']*(?:global|field|upvalue|local|method)?\s*'(\w+)'")
+_LACKS = re.compile(r"attempt to [a-z ]+?(?:a nil value )?\(?(?:global|field|upvalue|local|method) '(\w+)'")
 _NIL = re.compile(r"attempt to (?:index|call|concatenate|perform|get length|compare)\b.*\bnil\b|nil value")
 _TAMPER = re.compile(r"(?i)\btamper|debugger detected|anti-?debug|hook detected|sandbox detected")
 
@@ -117,6 +118,8 @@ def run(zygote: Runs, code: bytes, identity: Identity, name: str, limits: Limits
         return Trace(Outcome.NOT_EXECUTED, _no_runtime(identity))
     if identity.form is Form.BYTECODE:
         runtimes = runtimes[:1]
+    else:
+        runtimes += tuple(one for one in _OTHERS if one not in runtimes)
     text = rewrite.plain(code, identity.dialect) if identity.form is Form.SOURCE else code
     story = _Story(text, _file_name(name), limits, runtimes)
     roots = frozenset(one.decode() for one in known_roots().findall(code))

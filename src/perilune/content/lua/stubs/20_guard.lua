@@ -62,10 +62,10 @@ end
 local function frame(level)
   local at, seen, was_ours = 3, 0, false
   while true do
-    local info = getinfo(at, "S")
+    local info = getinfo(at, "Sf")
     if not info then return nil end
     local ours = is_ours(info)
-    if not ours or not was_ours then
+    if info.func ~= watch and (not ours or not was_ours) then
       seen = seen + 1
       if seen == level then return at, ours end
     end
@@ -122,7 +122,8 @@ function debug.getinfo(...)
     local n = getinfo(at - 1, "n")
     return as_c(what, nil, n and n.name)
   end
-  return getinfo(at - 1, what)
+  local found = getinfo(at - 1, what) -- no tail call: LuaJIT would count one frame less
+  return found
 end
 
 function debug.traceback(...)
@@ -155,7 +156,7 @@ for _, name in real.ipairs({ "getupvalue", "setupvalue", "upvalueid" }) do
   if one then
     debug[name] = function(f, ...)
       S.event("debug." .. name, f, ...)
-      if not open_to(f) then return nil end
+      if not open_to(f) then return end
       return one(f, ...)
     end
   end
@@ -171,12 +172,14 @@ function debug.getlocal(level, n)
   local at, ours = frame(real.tonumber(level) or 1)
   if not at then error("bad argument #1 to 'getlocal' (level out of range)", 2) end
   if ours then return nil end
-  return real.debug.getlocal(at - 1, n)
+  local name, value = real.debug.getlocal(at - 1, n)
+  return name, value
 end
 function debug.setlocal(level, n, value)
   local at, ours = frame(real.tonumber(level) or 1)
   if not at or ours then return nil end
-  return real.debug.setlocal(at - 1, n, value)
+  local name = real.debug.setlocal(at - 1, n, value)
+  return name
 end
 function debug.getregistry()
   S.event("debug.getregistry")

@@ -8,52 +8,64 @@ local built = S.built
 local string_library = real._G.string -- the table itself, which is also what strings look their methods up in
 local table_library = real._G.table
 
-local function rethrow(name, why)
-  if type(why) == "string" then
-    why = gsub(why, "^%[C%]:%d+: ", "")
-    why = gsub(why, "'%?'", "'" .. name .. "'")
-    why = gsub(why, "'one'", "'" .. name .. "'")
-    if why == "not enough memory" then error(why, 0) end
-    error(why, 3)
-  end
-  error(why, 0)
+-- An error of the real function as it reads without the stub around it.
+local function worded(name, why)
+  if type(why) ~= "string" then return why, 0 end
+  why = gsub(why, "^%[C%]:%d+: ", "")
+  why = gsub(why, "'%?'", "'" .. name .. "'")
+  why = gsub(why, "'one'", "'" .. name .. "'")
+  return why, why == "not enough memory" and 0 or 2
 end
 
--- The function with its first result kept, where it is text.
-local function kept(name, one)
-  local function settle(fine, first, ...)
-    if not fine then
-      if first == S.ending then error(first, 0) end
-      return rethrow(name, first)
+-- A stand-in that is text is text here too.
+local function as_text(value)
+  if type(value) == "table" and S.objects[value] then return S.text_of(value) end
+  return value
+end
+
+-- The function with its result kept, where it is text.
+local function kept(name, one, second)
+  return S.stub(name, function(first, ...)
+    local fine, result, more
+    if first == nil and select("#", ...) == 0 then
+      fine, result, more = pcall(one)
+    else
+      fine, result, more = pcall(one, as_text(first), ...)
     end
-    if type(first) == "string" then built(first) end
-    return first, ...
-  end
-  return S.stub(name, function(...) return settle(pcall(one, ...)) end)
+    if not fine then
+      local why, level = worded(name, result)
+      error(why, level)
+    end
+    if type(result) == "string" then built(result) end
+    if second then return result, more end
+    return result
+  end)
 end
 
-for _, name in real.ipairs({ "char", "gsub", "reverse", "format", "rep", "upper", "lower" }) do
+for _, name in real.ipairs({ "char", "reverse", "format", "rep", "upper", "lower" }) do
   string_library[name] = kept(name, real.string[name])
 end
+string_library.gsub = kept("gsub", real.string.gsub, true)
 table_library.concat = kept("concat", real.table.concat)
 
 -- What data from outside are searched for says what the sample waits for, or is afraid of.
 local carried, event = S.carried, S.event
 local function searching(name, one)
-  local function settle(fine, ...)
-    if not fine then
-      if (...) == S.ending then error((...), 0) end
-      return rethrow(name, (...))
-    end
-    return ...
-  end
-  return S.stub(name, function(...)
-    local text, pattern = ...
+  return S.stub(name, function(text, pattern, ...)
+    text, pattern = as_text(text), as_text(pattern)
     if type(text) == "string" and type(pattern) == "string" and carried(text) then
       S.keep(pattern)
       event("string." .. name, "=data from outside", pattern)
     end
-    return settle(pcall(one, ...))
+    for at = 1, 2 do
+      local value
+      if at == 1 then value = text else value = pattern end
+      local kind = type(value)
+      if kind ~= "string" and kind ~= "number" then
+        error("bad argument #" .. at .. " to '" .. name .. "' (string expected, got " .. (kind == "nil" and "no value" or kind) .. ")", 2)
+      end
+    end
+    return one(text, pattern, ...)
   end)
 end
 for _, name in real.ipairs({ "find", "match" }) do string_library[name] = searching(name, real.string[name]) end
