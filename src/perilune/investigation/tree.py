@@ -106,11 +106,12 @@ def grow(processes: Table, others: Iterable[Row] = ()) -> Forest:
     """The forest of one host's process starts, with processes that other events' rows only name as stubs."""
     forest = Forest()
     rows = sorted(_rows(processes), key=lambda row: _moment(row) or _NEVER)
+    planted: dict[str, _Start] = {}
     for start in rows:
-        _plant(forest, start)
+        _plant(forest, planted, start)
     for other in others:
-        _stub_actor(forest, other)
-    _link(forest, rows)
+        _stub_actor(forest, planted, other)
+    _link(forest, planted)
     return forest
 
 
@@ -137,94 +138,117 @@ def _rows(table: Table) -> list[dict[str, object]]:
     return table.data.select([c for c in COLUMNS if table.has(c)]).to_pylist()
 
 
-def _plant(forest: Forest, row: Row) -> None:
-    """Adds the node that a process start describes."""
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """A process start whose parent is not yet found."""
+
+    key: str
+    pid: int | None
+    time: datetime | None
+    row: Row
+
+
+def _plant(forest: Forest, planted: dict[str, _Start], row: Row) -> None:
+    """Takes the process that a start describes; its node is made once its parent is known."""
     time = _moment(row)
     pid = row.get("ProcessId")
     key = _unique(row.get("ProcessUniqueId")) or f"{pid}@{_stamp(time)}"
-    if key in forest.nodes:  # two execs of one process in one microsecond, or the same record twice
-        if forest.nodes[key].command_line == _text(row.get("ProcessCommandLine")):
+    if key in planted:  # two execs of one process in one microsecond, or the same record twice
+        if planted[key].row.get("ProcessCommandLine") == row.get("ProcessCommandLine"):
             return
-        key = f"{key}#{len(forest.nodes)}"
-    forest.nodes[key] = ProcessNode(
-        key=key,
-        parent=None,
-        depth=0,
-        pid=_pid(pid) if pid is not None else None,
-        name=_text(row.get("FileName")),
-        path=_text(row.get("FolderPath")),
-        command_line=_text(row.get("ProcessCommandLine")),
-        user=_text(row.get("XUser") or row.get("AccountName")),
-        time=time,
-        event=EventRef("DeviceProcessEvents", _text(row.get("XSourceFile")), _pid(row.get("XSourceRecord")) or 0),
-    )
+        key = f"{key}#{len(planted)}"
+    planted[key] = _Start(key, _pid(pid) if pid is not None else None, time, row)
     forest.parent_pids[key] = row.get("InitiatingProcessId")
     if pid is not None:
         forest.starts[_pid(pid)].append((time or _NEVER, key))
 
 
-def _link(forest: Forest, rows: Sequence[Row]) -> None:
-    """Finds each planted node's parent, adding a stub where no record describes it."""
-    starts = {(_text(row.get("XSourceFile")), _pid(row.get("XSourceRecord"))): row for row in rows}
-    for key, node in list(forest.nodes.items()):
-        if node.event is None or (node.event.source, node.event.record) not in starts:
-            continue
-        row = starts[node.event.source, node.event.record]
-        parent = _parent_key(forest, node, row)
-        if parent is not None and parent != key:
-            forest.nodes[key] = replace(node, parent=parent)
+def _link(forest: Forest, planted: Mapping[str, _Start]) -> None:
+    """Makes each planted process's node below its parent, adding a stub where no record describes that."""
+    for key, start in planted.items():
+        parent = _parent_key(forest, planted, start)
+        if parent == key:
+            parent = None
+        forest.nodes[key] = _node(start, parent)
+        if parent is not None:
             forest.children[parent].append(key)
 
 
-def _parent_key(forest: Forest, node: ProcessNode, row: Row) -> str | None:
+def _node(start: _Start, parent: str | None) -> ProcessNode:
+    row = start.row
+    return ProcessNode(
+        key=start.key,
+        parent=parent,
+        depth=0,
+        pid=start.pid,
+        name=_text(row.get("FileName")),
+        path=_text(row.get("FolderPath")),
+        command_line=_text(row.get("ProcessCommandLine")),
+        user=_text(row.get("XUser") or row.get("AccountName")),
+        time=start.time,
+        event=EventRef("DeviceProcessEvents", _text(row.get("XSourceFile")), _pid(row.get("XSourceRecord"))),
+    )
+
+
+def _parent_key(forest: Forest, planted: Mapping[str, _Start], start: _Start) -> str | None:
+    row = start.row
     if (unique := _unique(row.get("InitiatingProcessUniqueId"))) is not None:
-        if unique not in forest.nodes:
-            forest.nodes[unique] = _stub(unique, row)
+        _know(forest, planted, unique, row)
         return unique
-    if (replaced := _replaced(forest, node, row)) is not None:
+    if (replaced := _replaced(forest, planted, start)) is not None:
         return replaced
     pid = row.get("InitiatingProcessId")
     if pid is None:
         return None
-    found = forest.running(_pid(pid), node.time)
-    if found is not None and found != node.key and _agrees(forest.nodes[found], row):
+    found = forest.running(_pid(pid), start.time)
+    if found is not None and found != start.key and _agrees(_path(forest, planted, found), row):
         return found
     key = f"{pid}@{_stamp(_time(row.get('InitiatingProcessCreationTime')))}"
-    if key not in forest.nodes:
-        forest.nodes[key] = _stub(key, row)
+    _know(forest, planted, key, row)
     return key
 
 
-def _replaced(forest: Forest, node: ProcessNode, row: Row) -> str | None:
+def _know(forest: Forest, planted: Mapping[str, _Start], key: str, row: Row) -> None:
+    """Adds a stub for a parent that no record describes."""
+    if key not in planted and key not in forest.nodes:
+        forest.nodes[key] = _stub(key, row)
+
+
+def _path(forest: Forest, planted: Mapping[str, _Start], key: str) -> str:
+    return _text(planted[key].row.get("FolderPath")) if key in planted else forest.nodes[key].path
+
+
+def _replaced(forest: Forest, planted: Mapping[str, _Start], start: _Start) -> str | None:
     """The program that this exec replaced in the same process: same PID and parent, started just before."""
-    if row.get("XPlatform") != "linux" or node.pid is None or node.time is None:
+    if start.row.get("XPlatform") != "linux" or start.pid is None or start.time is None:
         return None
-    starts = [key for _, key in forest.starts[node.pid]]
-    position = starts.index(node.key)
+    starts = [key for _, key in forest.starts[start.pid]]
+    position = starts.index(start.key)
     if position == 0:
         return None
-    before = forest.nodes[starts[position - 1]]
-    if before.time is None or node.time - before.time > EXEC_GAP:
+    before = starts[position - 1]
+    time = planted[before].time if before in planted else forest.nodes[before].time
+    if time is None or start.time - time > EXEC_GAP:
         return None
-    return before.key if forest.parent_pids.get(before.key) == row.get("InitiatingProcessId") else None
+    return before if forest.parent_pids.get(before) == start.row.get("InitiatingProcessId") else None
 
 
-def _agrees(node: ProcessNode, row: Row) -> bool:
+def _agrees(path: str, row: Row) -> bool:
     """Whether the child's word about its parent fits the node that has the parent's PID."""
     said = _text(row.get("InitiatingProcessFolderPath")) or _text(row.get("InitiatingProcessFileName"))
-    if not said or not node.path:
+    if not said or not path:
         return True
-    return _base(said) == _base(node.path)
+    return _base(said) == _base(path)
 
 
-def _stub_actor(forest: Forest, row: Row) -> None:
+def _stub_actor(forest: Forest, planted: Mapping[str, _Start], row: Row) -> None:
     key = _unique(row.get("InitiatingProcessUniqueId"))
     pid = row.get("InitiatingProcessId")
     if key is None:
         if pid is None or forest.running(_pid(pid), _time(row.get("Timestamp"))) is not None:
             return
         key = f"{pid}@{_stamp(_time(row.get('InitiatingProcessCreationTime')))}"
-    if key not in forest.nodes:
+    if key not in planted and key not in forest.nodes:
         stub = _stub(key, row)
         forest.nodes[key] = stub
         if stub.pid is not None:
