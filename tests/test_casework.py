@@ -1,0 +1,146 @@
+"""Cases worked through over the bundled samples: answers rest on what was read, and on nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from itertools import combinations
+from pathlib import Path
+
+import pytest
+
+from perilune import casework, pipeline
+from perilune.investigation.gathering import Around
+from perilune.model.answers import Part, Said, Word
+from perilune.model.case import Case
+from perilune.model.facts import Source
+from perilune.model.findings import Judged
+from perilune.model.tables import Table
+from perilune.store.spool import Spool
+
+SAMPLES = Path(str(files("perilune") / "content" / "samples"))
+WINDOWS = "windows-sysmon.jsonl"
+LINUX = "linux-auditd.log"
+TABLE_OF = {
+    Source.PROCESSES: "DeviceProcessEvents", Source.NETWORK: "DeviceNetworkEvents", Source.FILES: "DeviceFileEvents",
+    Source.REGISTRY: "DeviceRegistryEvents", Source.SCRIPTS: "XScriptEvents",
+}  # fmt: skip
+
+
+@cache
+def hunted(name: str) -> pipeline.Hunt:
+    return pipeline.hunt([SAMPLES / name], today=date(2026, 11, 22))
+
+
+def without(found: pipeline.Hunt, tables: Iterable[str]) -> tuple[Case, ...]:
+    """The cases of the same findings, had these tables not been read."""
+    gone = set(tables)
+    spool = Spool()
+    for name in found.spool.rows:
+        if name not in gone:
+            spool.add(Table(name, found.spool.table(name).data))
+    findings = tuple(f for f in found.findings if f.event.table not in gone)
+    cases, _ = casework.investigate(Judged(findings, (), {}), spool, (), Around())
+    return cases
+
+
+def top(cases: Iterable[Case]) -> Case:
+    return max(cases, key=lambda case: (case.score, len(case.findings)))
+
+
+def answers(case: Case) -> dict[str, object]:
+    return {answer.id.partition("/")[2]: answer for answer in case.answers}
+
+
+def test_every_row_of_the_runbook_is_answered_for_the_bundled_intrusions() -> None:
+    for name in (WINDOWS, LINUX):
+        case = top(hunted(name).cases)
+        assert {answer.part for answer in case.answers} == set(Part)
+        assert all(answer.sentence for answer in case.answers)
+        assert all(bool(answer.needs) == (answer.said is Said.UNKNOWN) for answer in case.answers)
+        assert sum(reason.points for reason in case.reasons) == case.score
+
+
+def test_the_bundled_intrusion_is_told_in_plain_words_and_escalated() -> None:
+    case = top(hunted(WINDOWS).cases)
+    assert case.verdict is not None
+    assert case.verdict.word is Word.MALICIOUS
+    assert case.verdict.sentence.startswith("luajit.exe, started by ")
+    assert "ran uix.txt" in case.verdict.sentence
+    assert case.escalation is not None
+    assert case.escalation.said is Said.YES
+    met = {one.id for one in case.escalation.criteria if one.said is Said.YES}
+    assert {"escalate-unusual-host", "persistence", "verdict"} <= met
+
+
+def test_what_the_windows_intrusion_planted_and_reached_is_named() -> None:
+    case = top(hunted(WINDOWS).cases)
+    names = {fact.name for facts in case.facts.found.values() for fact in facts if fact.own}
+    assert {
+        "Scheduled task",
+        "Run key",
+        "Windows Setup script",
+        "Connection",
+        "Name lookup",
+        "Program brought in",
+    } <= names
+
+
+def test_what_the_linux_intrusion_planted_is_named() -> None:
+    case = top(hunted(LINUX).cases)
+    names = {fact.name for facts in case.facts.found.values() for fact in facts if fact.own}
+    assert {"Cron", "Shell profile", "Connection", "Address in the code"} <= names
+
+
+@pytest.mark.parametrize("gone", [pair for n in (1, 2) for pair in combinations(TABLE_OF, n)])
+def test_no_answer_speaks_of_a_source_that_was_not_read(gone: tuple[Source, ...]) -> None:
+    tables = {TABLE_OF[source] for source in gone}
+    for case in without(hunted(WINDOWS), tables):
+        for answer in case.answers:
+            assert not tables & {event.table for event in answer.events}, answer
+            if answer.said is Said.NO and answer.id.partition("/")[2] not in DECIDED_BY_FINDINGS:
+                assert not any(source.value in answer.sentence for source in gone), answer
+        assert not set(gone) & set(case.facts.coverage)
+
+
+# Whose `no` speaks of the findings and the score, not of what was read.
+DECIDED_BY_FINDINGS = ("isolate", "legitimate-use", "other-alerts", "system-logs")
+
+NEEDED = [
+    (Source.NETWORK, ("unexpected-connection", "network-logs", "command-and-control", "known-bad-address")),
+    (Source.FILES, ("credentials", "persistence", "system-changes", "recently-installed")),
+    (Source.REGISTRY, ("persistence", "system-changes")),
+    (Source.PROCESSES, ("child-processes", "credentials")),
+]
+
+
+@pytest.mark.parametrize(("source", "ids"), NEEDED, ids=lambda value: str(value))
+def test_without_its_source_an_answer_is_unknown_or_rests_on_others(source: Source, ids: tuple[str, ...]) -> None:
+    cases = without(hunted(WINDOWS), [TABLE_OF[source]])
+    for id_ in ids:
+        answer = answers(top(cases))[id_]
+        assert answer.said is not Said.NO, answer  # type: ignore[attr-defined]
+        if answer.said is Said.UNKNOWN:  # type: ignore[attr-defined]
+            assert source.value in answer.needs, answer  # type: ignore[attr-defined]
+
+
+def test_without_network_events_the_connection_questions_are_unknown() -> None:
+    case = top(without(hunted(WINDOWS), ["DeviceNetworkEvents", "DeviceEvents"]))
+    for id_ in ("unexpected-connection", "network-logs", "command-and-control"):
+        answer = answers(case)[id_]
+        assert answer.said is Said.UNKNOWN  # type: ignore[attr-defined]
+        assert answer.needs == ("network events",)  # type: ignore[attr-defined]
+
+
+def test_a_case_taken_apart_and_joined_again_is_whole() -> None:
+    case = top(hunted(WINDOWS).cases)
+    ids = {f.id for f in case.findings[:3]}
+    rest, taken = casework.part(case, ids)
+    assert {f.id for f in taken.findings} == ids
+    assert not ids & {f.id for f in rest.findings}
+    assert not ids & {id_ for node in rest.tree for id_ in node.findings}
+    joined = casework.join([rest, taken])
+    assert {f.id for f in joined.findings} == {f.id for f in case.findings}
+    assert (joined.score, joined.host, joined.techniques[0]) == (case.score, case.host, case.techniques[0])
