@@ -6,7 +6,10 @@ import errno
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -136,6 +139,45 @@ def test_on_a_kernel_without_a_layer_it_refuses(name: str) -> None:
     )
     assert done.stdout.startswith("not executed | isolation unavailable: "), done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("| 0")
+
+
+def test_without_a_lua_it_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cage, "find_spec", lambda name: None)
+    assert cage.available() == (False, cage.NO_RUNTIME)
+    assert run("return 1").reason.startswith("no Lua to run it with is installed")
+
+
+def test_on_another_system_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    with pytest.raises(Unavailable, match="isolation unavailable: there is no cage for Darwin"):
+        Zygote()
+
+
+def test_several_threads_and_forked_processes_share_nothing() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: run(f"os.execute('{n}')"), range(12)))
+    assert [calls(one) for one in found] == [[("os.execute", str(n))] for n in range(12)]
+    script = (
+        "import os\nfrom tests.analysis.lua.test_cage import run, calls\nrun('return 1')\npid = os.fork()\n"
+        "print(calls(run(f'os.execute({pid == 0})')), flush=True)\nif pid: os.waitpid(pid, 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=CHECKOUT)
+    assert done.stdout.splitlines() == ["[('os.execute',)]"] * 2 and not done.stderr, done.stderr
+
+
+def test_nothing_is_left_when_the_process_ends() -> None:
+    script = (
+        "from tests.analysis.lua.test_cage import run\nfrom perilune.analysis.lua import cage\nrun('return 1')\n"
+        "import os, sys\nprint(cage._cage.get().pid, flush=True)\nos.kill(os.getpid(), 9) if len(sys.argv) > 1 else None"
+    )
+    for how in ([], ["killed"]):
+        done = subprocess.run([sys.executable, "-c", script, *how], capture_output=True, text=True, cwd=CHECKOUT)
+        pid = int(done.stdout)
+        for _ in range(100):
+            if not Path(f"/proc/{pid}").exists():
+                break
+            time.sleep(0.02)
+        assert not Path(f"/proc/{pid}").exists()
 
 
 @pytest.fixture

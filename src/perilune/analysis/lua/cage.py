@@ -90,6 +90,8 @@ def run(code: bytes, identity: Identity, *, name: str = "", budget: Budget | Non
         return Trace(Outcome.NOT_EXECUTED, NO_RUNTIME)
     try:
         return passes.run(_cage.get(), code, identity, name, budget or Budget())
-    except Unavailable as why:
+    except (Unavailable, OSError) as why:
         _cage.close()
-        return Trace(Outcome.NOT_EXECUTED, str(why))
+        return Trace(
+            Outcome.NOT_EXECUTED, str(why) if isinstance(why, Unavailable) else f"isolation unavailable: {why}"
+        )

@@ -44,7 +44,6 @@ class _Zygote:
         gc.disable()
         child.load_all()
         self.layers = _apart(skip)
-        _no_writable_code()
         settle()
         self._lock = Lock(skip)
         self._locked = child.record({"k": "locked", "l": self._lock.layers})
@@ -57,7 +56,11 @@ class _Zygote:
             return False
         request = json.loads(message)
         request["locked"] = self._locked
-        start, space = self._machine(request["runtime"])
+        try:
+            start, space = self._machine(request["runtime"])
+        except Unlocked as error:
+            _say(line, {"refused": str(error)})
+            return False
         pid = os.fork()
         if pid == 0:
             with contextlib.suppress(BaseException):
@@ -74,6 +77,7 @@ class _Zygote:
         """The VM with its stubs, made once: each child gets its own copy by being forked. And the space that it may take."""
         if runtime not in self._machines:
             start = child.make(runtime, self._stubs)
+            _no_writable_code()
             self._machines[runtime] = start, space_for(child.MEMORY)
             gc.freeze()  # what a collector never touches is never copied
         return self._machines[runtime]

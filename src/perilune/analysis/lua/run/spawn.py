@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import select
 import signal
 import socket
@@ -64,6 +65,8 @@ class Zygote:
     """
 
     def __init__(self, skip: tuple[str, ...] = (), stubs: Path | None = None) -> None:
+        if platform.system() != "Linux":
+            raise Unavailable(f"isolation unavailable: there is no cage for {platform.system() or 'this system'}")
         self._lock = threading.Lock()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
@@ -113,7 +116,8 @@ class Zygote:
         told = self._answer(STARTS_WITHIN)
         if "pid" not in told:
             self.close()
-            raise Unavailable("the cage broke down")
+            refused = told.get("refused")
+            raise Unavailable(f"isolation unavailable: {refused}" if refused else "the cage broke down")
         return int(told["pid"])
 
     def _send(self, message: dict[str, Any] | bytes, descriptors: list[int] | None = None) -> None:
