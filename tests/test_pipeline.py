@@ -82,3 +82,52 @@ def test_the_pack_loads_whole() -> None:
     assert not ruleset.refused
     assert all(rule.source.startswith("pack:") for rule in ruleset.rules)
     assert sum("T1059.011" in rule.techniques for rule in ruleset.rules) >= 12
+
+
+CORRELATION = """
+title: Lua Runs Again and Again
+id: 3d4d9c0e-6a53-4c6f-9d0a-0d7e3f2b1a11
+level: high
+correlation:
+  type: event_count
+  rules: [lua]
+  group-by: [Computer, ParentProcessId]
+  timespan: 10s
+  condition: {gte: 5}
+---
+title: Lua
+name: lua
+level: critical
+logsource: {category: process_creation}
+detection:
+  image: {Image|endswith: /lua5.4}
+  condition: image
+"""
+
+
+def test_a_correlation_s_finding_names_its_events_and_stands_in_their_case(tmp_path: Path) -> None:
+    rules = tmp_path / "r.yml"
+    rules.write_text(CORRELATION)
+    found = perilune.hunt([write(tmp_path / "a.log", 8)], rules=[rules])
+    (held,) = [finding for finding in found.findings if finding.rule_title == "Lua Runs Again and Again"]
+    assert len(held.members) == 8
+    assert held.group["ParentProcessId"] == "7"
+    assert not any(finding.rule_title == "Lua" for finding in found.findings), "a part is no finding of its own"
+    (case,) = [case for case in found.cases if held.id in {finding.id for finding in case.findings}]
+    assert len(case.findings) > 8, "the findings on the same events are in the same case"
+    marked = [entry for entry in case.timeline if held.id in entry.findings]
+    assert len(marked) == 8
+    again = perilune.hunt([tmp_path / "a.log"], rules=[rules])
+    assert held.id in {finding.id for finding in again.findings}
+
+
+def test_a_chosen_correlation_brings_its_parts(tmp_path: Path) -> None:
+    rules = tmp_path / "r.yml"
+    rules.write_text(CORRELATION.replace("level: critical", "level: informational"))
+    log = write(tmp_path / "a.log", 8)
+    found = perilune.hunt([log], rules=[rules], pack=False, choice=Choice(least=Level.HIGH))
+    assert [finding.rule_title for finding in found.findings] == ["Lua Runs Again and Again"]
+    assert found.rules == 1
+    assert not perilune.hunt(
+        [log], rules=[rules], pack=False, choice=Choice(exclude=("lua runs again and again",))
+    ).findings

@@ -7,24 +7,26 @@ into the case of what it is about; it names the events of all.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import orjson
 import pyarrow as pa
 
 from perilune import judging
-from perilune.detection import correlate, linking
+from perilune.detection import correlate, linking, matching
 from perilune.detection.matched import Places
 from perilune.judging import Event, Hits, Position
 from perilune.model.correlations import Correlated
 from perilune.model.findings import Context, Finding, Judged, Member
-from perilune.model.rules import Evidence, Rule
-from perilune.model.tables import EventRef
+from perilune.model.rules import Evidence, Rule, RuleSet
+from perilune.model.tables import COLUMNS, EventRef, Table
 from perilune.store.spool import Spool
 
 MAX_HOSTS = 20  # that one correlation makes a finding on
+MAX_TIMES = 1_000  # that an event of a written case comes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT_OF = ("ProcessCommandLine", "RemoteUrl", "RemoteIP", "XQueryName", "RegistryKey", "XMessage", "FolderPath")
 
@@ -113,3 +115,27 @@ def _number(value: float) -> str:
 
 def _clock(microseconds: int) -> str:
     return f"{_EPOCH + timedelta(microseconds=microseconds):%Y-%m-%d %H:%M:%S}"
+
+
+def rows_of(case: Iterable[Mapping[str, Any]], begin: datetime) -> list[tuple[str, dict[str, object]]]:
+    """The rows that a case beside a correlation stands for: `table`, `at` in seconds, `row`; `times`, one `every`."""
+    return [
+        (one["table"], {"Timestamp": begin + timedelta(seconds=one["at"] + n * one.get("every", 0)), **one["row"]})
+        for one in case
+        for n in range(min(one.get("times", 1), MAX_TIMES))
+    ]
+
+
+def try_out(rules: RuleSet, events: Iterable[tuple[str, Mapping[str, object]]]) -> tuple[Finding, ...]:
+    """What correlations find in these rows alone: for the events that stand beside a rule."""
+    spool = Spool()
+    hits = Hits(rules.rules)
+    plain = RuleSet(tuple(rule for rule in rules.rules if not linking.is_correlation(rule)))
+    by_table: dict[str, list[dict[str, object]]] = {}
+    for number, (table, row) in enumerate(events, start=1):
+        by_table.setdefault(table, []).append({"XSourceFile": "events", "XSourceRecord": number, **row})
+    for name, rows in by_table.items():
+        columns = dict.fromkeys(column for row in rows for column in row)
+        batch = Table(name, pa.Table.from_pylist(rows, schema=pa.schema([(c, COLUMNS[c]) for c in columns])))
+        hits.add(batch, spool.add(batch), matching.match(plain, batch))
+    return correlated(Judged((), (), {}), rules.rules, hits, spool).findings

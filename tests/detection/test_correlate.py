@@ -186,11 +186,11 @@ def test_a_copy_of_a_log_counts_nothing_twice() -> None:
     assert found(COUNT, *here, event(0, "a", XSourceFile="x.log", XSourceRecord=3))
 
 
-def test_hosts_without_a_name_are_their_files() -> None:
+def test_hosts_without_a_name_are_their_folders() -> None:
     by_host = spec("event_count", "[a]", "{gte: 2}", group="[Computer]")
-    assert not found(by_host, event(0, "a", XSourceFile="x.log"), event(1, "a", XSourceFile="y.log"))
-    (one,) = found(by_host, event(0, "a", XSourceFile="x.log"), event(1, "a", XSourceFile="x.log"))
-    assert one.group == (("Computer", "unknown (x.log)"),)
+    assert not found(by_host, event(0, "a", XSourceFile="h1/x.log"), event(1, "a", XSourceFile="h2/x.log"))
+    (one,) = found(by_host, event(0, "a", XSourceFile="C:\\h1\\x.log"), event(1, "a", XSourceFile="c:/h1/y.log"))
+    assert one.group == (("Computer", "unknown (C:/h1)"),)
 
 
 CHAIN = """

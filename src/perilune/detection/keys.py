@@ -1,7 +1,7 @@
 """The values that matches are grouped by, and counted or computed with: from columns to numbers, many rows at once.
 
-Texts are compared as Sigma compares them, without regard to case. A row of a log that names no host is on the host of
-its file, as everywhere else in Perilune.
+Texts are compared as Sigma compares them, without regard to case. Logs that name no host are on one host where they lie
+in one folder: an error log beside an audit log is how a host is exported, and neither of them says its name.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def codes(data: pa.Table, found: Sequence[Field], numbering: Numbering) -> Codes
     if any(one.column == HOST for one in found):
         missing = result == NOTHING
         if missing.any():
-            result[missing] = _hosts_by_file(data, numbering)[missing]
+            result[missing] = _hosts_by_folder(data, numbering)[missing]
     return result
 
 
@@ -106,9 +106,9 @@ def _codes(data: pa.Table, one: Field, numbering: Numbering) -> Codes:
     return table[places]  # NOTHING is -1, the place of the last
 
 
-def _hosts_by_file(data: pa.Table, numbering: Numbering) -> Codes:
+def _hosts_by_folder(data: pa.Table, numbering: Numbering) -> Codes:
     places, distinct = _distinct(data, Field("", "XSourceFile"))
-    names = [str(value).replace("\\", "/").rsplit("/", 1)[-1] for value in distinct]
+    names = [str(value).replace("\\", "/").rpartition("/")[0] for value in distinct]
     table = np.array([numbering.of(f"unknown ({name})") for name in names] + [numbering.of("unknown ()")], np.int64)
     return table[places]
 
