@@ -19,7 +19,7 @@ TACTICS = (
     "exfiltration", "impact",
 )  # fmt: skip
 _NEWER: Mapping[str, str] = {"stealth": "defense-evasion", "defense-impairment": "defense-evasion"}
-_PRODUCTS = r"(?i)(antivirus(detection|report)|alert|malware|threat|AmsiScript|exploitguard|smartscreen|asr\w*(audited|blocked))"
+_PRODUCTS = r"(?i)(antivirus(detection|report)|alert|malware|threat|AmsiScript|exploitguard|smartscreen|asr\w*(audited|blocked))"  # noqa: E501
 _ERRORS = r"(?i)(runtime error|attempt to|lua entry thread|stack traceback|syntax error|script.*(failed|attempted|error)|bad argument|unexpected symbol|version mismatch)"  # noqa: E501
 
 

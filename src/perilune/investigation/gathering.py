@@ -14,7 +14,6 @@ from perilune.model.facts import Coverage, Fact, Facts, Kind, Source
 from perilune.model.findings import Explained, Finding
 from perilune.model.people import Assets, Schedule
 
-
 Learned = Callable[[Scope], tuple[Sequence[Fact], Mapping[Source, Coverage]]]
 
 

@@ -34,9 +34,9 @@ COLUMNS = tuple(dict.fromkeys((*OF_TIMELINE, *"""
     DeviceName AdditionalFields SHA256 AccountName XUser XInitiatingProcessUser LogonId ProcessIntegrityLevel
     InitiatingProcessIntegrityLevel InitiatingProcessCommandLine InitiatingProcessSHA256 InitiatingProcessAccountName
     IsProcessRemoteSession ProcessRemoteSessionIP ProcessRemoteSessionDeviceName RegistryValueName FileOriginUrl
-    FileOriginReferrerUrl FileOriginIP LocalIP RemoteIPType XBytesOut XBytesIn XSignature XSeverity XPlatform XApplication
-    XMessage XLevel XDynamicCode XChunkName SoftwareName SoftwareVendor SoftwareVersion XPreviousVersion XPackageManager
-    XHttpUri XHttpHost XTlsServerName PreviousFileName ProcessCreationTime XScriptId
+    FileOriginReferrerUrl FileOriginIP LocalIP RemoteIPType XBytesOut XBytesIn XSignature XSeverity XPlatform
+    XApplication XMessage XLevel XDynamicCode XChunkName SoftwareName SoftwareVendor SoftwareVersion
+    XPreviousVersion XPackageManager XHttpUri XHttpHost XTlsServerName PreviousFileName ProcessCreationTime XScriptId
 """.split())))  # fmt: skip
 
 _SOURCES: Mapping[Source, tuple[str, ...]] = {
@@ -166,11 +166,13 @@ def owned(scope: Scope, name: str) -> list[Hit]:
 
 
 def rows_at(scope: Scope, name: str, places: Sequence[int]) -> list[Hit]:
+    if not places:
+        return []
     own = scope.own[name]
     chosen = sorted(places, key=lambda place: (place not in own, place))[:MAX_ROWS]
     table = scope.near[name]
-    names = [c for c in (*COLUMNS, "XSourceFile", "XSourceRecord") if table.has(c)]
-    rows = table.data.select(list(dict.fromkeys(names))).take(pa.array(chosen, pa.int64())).to_pylist()
+    names = [c for c in dict.fromkeys((*COLUMNS, "XSourceFile", "XSourceRecord")) if table.has(c)]
+    rows = table.data.select(names).take(pa.array(chosen, pa.int64())).to_pylist()
     return [_hit(name, row, place in own) for place, row in zip(chosen, rows, strict=True)]
 
 

@@ -3,6 +3,8 @@
 A function says no only where the source that would show the contrary was read for that host and time.
 """
 
+# ruff: noqa: E501 - sentences read better whole
+
 from __future__ import annotations
 
 import re
@@ -532,12 +534,11 @@ def restrict(known: Known, given: Mapping[str, str]) -> Answered:
 def matches(known: Known, given: Mapping[str, str]) -> Answered:
     """Whether a command line or a script of the case fits a pattern. `needs`: the sources that would show it."""
     pattern = re.compile(given["pattern"], re.IGNORECASE)
-    held: list[Fact] = []
-    for node in known.tree:
-        if node.event is not None and pattern.search(node.command_line[:20_000]):
-            held.append(
-                Fact(Kind.RELATED, "match", f"{node.name}: {node.command_line[:160]}", "", node.event, node.time)
-            )
+    held = [
+        Fact(Kind.RELATED, "match", f"{node.name}: {node.command_line[:160]}", "", node.event, node.time)
+        for node in known.tree
+        if node.event is not None and pattern.search(node.command_line[:20_000])
+    ]
     for finding in known.findings:
         text = str(finding.row.get("XScriptText") or "")[:20_000]
         layers = "\n".join(layer.text for layer in finding.analysis.layers)[:20_000] if finding.analysis else ""

@@ -53,12 +53,14 @@ def _fits(finding: Finding, name: str, pattern: str) -> bool:
     return fits(lowered, wanted) if "*" in wanted else lowered == wanted
 
 
+_TELLING = ("DeviceName", "FolderPath", "ProcessCommandLine", "RegistryKey", "RemoteIP")
+
+
 def propose(finding: Finding, *, owner: str, reason: str, expires: date) -> str:
     """A suppression for a finding as YAML, to be read, narrowed and put into the content folder by a person."""
     import yaml
 
-    fields = {name: str(finding.row[name]) for name in ("DeviceName", "FolderPath", "ProcessCommandLine", "RegistryKey", "RemoteIP")
-              if finding.row.get(name)}  # fmt: skip
+    fields = {name: str(finding.row[name]) for name in _TELLING if finding.row.get(name)}
     one = {
         "id": f"{finding.rule_id[:8] or 'rule'}-{finding.id[:8]}",
         "rule": finding.rule_id or finding.rule_title,

@@ -30,7 +30,7 @@ def tell(findings: Sequence[Finding], tree: Sequence[ProcessNode], facts: Facts,
 
 
 def actor_of(findings: Sequence[Finding], tree: Sequence[ProcessNode], topic: Topic) -> ProcessNode | None:
-    """Whom a case is about: the first flagged process that is the topic's interpreter, else the one of the heaviest finding."""
+    """Whom a case is about: the first flagged run of the topic's interpreter, else the heaviest finding's process."""
     flagged = [node for node in tree if node.findings]
     for node in flagged:
         if re.fullmatch(topic.programs, re.sub(r"\.exe$", "", node.name.lower())):

@@ -189,6 +189,13 @@ def _is_witness(answer: Answer) -> bool:
 
 
 def _word(score: int, findings: Sequence[Finding], facts: Facts, witnesses: int) -> tuple[Word, Confidence, str]:
+    critical = next((f for f in findings if f.score >= _FLOORS[0][0]), None)
+    if critical is not None and witnesses < 2:
+        return (
+            Word.MALICIOUS,
+            Confidence.MEDIUM,
+            f"the score is {score} and a critical rule held: {critical.rule_title}",
+        )
     if score >= HIGH and witnesses >= 2:
         sure = Confidence.HIGH if score >= 88 and witnesses >= 4 else Confidence.MEDIUM
         return Word.MALICIOUS, sure, f"the score is {score} and {witnesses} independent rules and answers agree"
