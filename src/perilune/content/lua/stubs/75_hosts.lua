@@ -56,8 +56,8 @@ end
 results["redis.sha1hex"] = function() return "da39a3ee5e6b4b0d3255bfef95601890afd80709" end
 results["redis.error_reply"] = function(why) return { err = why } end
 results["redis.status_reply"] = function(why) return { ok = why } end
-results["cjson.decode"], results["cjson.encode"] = function() return {} end, function() return "{}" end
-results["cmsgpack.unpack"], results["cmsgpack.pack"] = results["cjson.decode"], results["cjson.encode"]
+results["cjson.decode"] = function() return {} end
+results["cmsgpack.unpack"], results["cmsgpack.pack"] = results["cjson.decode"], function(value) return S.shown(value) end
 
 -- FiveM: what comes back, and what the functions handed over are called with.
 callbacks["PerformHttpRequest"] = function(_) return 200, S.body(""), {}, "" end
@@ -72,7 +72,10 @@ results["GetConvar"] = function(_, default) return default or "" end
 results["LoadResourceFile"] = function() return S.marks.file .. "\n" end
 results["GetPlayerIdentifiers"] = function() return { "license:" .. S.marks.environment } end
 results["Citizen.Wait"], results["Wait"] = S.sleep, S.sleep
-results["json.decode"], results["json.encode"] = results["cjson.decode"], results["cjson.encode"]
+for _, name in real.ipairs({ "HttpService.JSONEncode", "cjson.encode", "json.encode", "util.TableToJSON", "dkjson.encode", "vim.json.encode", "vim.fn.json_encode", "core.write_json" }) do
+  results[name] = function(value) return S.shown(value) end
+end
+results["json.decode"] = results["cjson.decode"]
 results["IsDuplicityVersion"] = function() return true end
 results["GetNumPlayerIndices"] = function() return 1 end
 
@@ -89,7 +92,7 @@ results["net.ReadBool"] = function() return true end
 results["file.Read"] = function() return S.marks.file .. "\n" end
 results["file.Exists"] = function() return true end
 results["GetConVar"] = function() return standin("ConVar") end
-results["util.JSONToTable"], results["util.TableToJSON"] = results["cjson.decode"], results["cjson.encode"]
+results["util.JSONToTable"] = results["cjson.decode"]
 results["player.GetAll"] = function() return { marked("player", "request") } end
 results["engine.ActiveGamemode"] = function() return "sandbox" end
 results["game.GetIPAddress"] = function() return "198.51.100.7:27015" end
