@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from perilune.readers import Limits
-from perilune.readers.auditd import parse_address, parse_arguments, parse_fields
+from perilune.readers.audit_fields import parse_address, parse_arguments, parse_fields
 from tests.readers.reading import read, read_bytes
 
 
@@ -185,3 +185,13 @@ def test_counts_of_the_recorded_logs(data_dir: Path) -> None:
         "msticpy_auditd.log": 146,
     }
     assert not any(done.problems for done in found.values())
+
+
+def test_a_program_cannot_forge_an_audit_record_in_syslog(tmp_path: Path) -> None:
+    record = 'type=EXECVE msg=audit(1772439331.492:251): argc=1 a0="lua"'
+    lines = [
+        f"Mar  2 08:15:3{n} web1 {program}: {record}" for n, program in enumerate(("sshd[9]", "audispd", "kernel"))
+    ]
+    done = read_bytes(tmp_path, "\n".join(lines).encode())
+    assert [row["XSourceRecord"] for row in done.rows["DeviceProcessEvents"]] == [2]  # which the kernel only repeats
+    assert [row["XProvider"] for row in done.rows["XLogEvents"] if row["XSourceRecord"] == 1] == ["sshd"]

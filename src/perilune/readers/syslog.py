@@ -1,7 +1,8 @@
 """Syslog files and what is sent to syslog: the header, then whatever the program writes.
 
-Programs with a pattern file become what it says; Sysmon for Linux (XML), AUOMS and products that send JSON become
-what their maps say; everything else is a row of XLogEvents under the program's name.
+Programs with a pattern file become what it says; audit records that audispd or the kernel sent become what they are
+in the audit log; Sysmon for Linux (XML), AUOMS and products that send JSON become what their maps say; everything
+else is a row of XLogEvents under the program's name.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import BinaryIO
 import orjson
 
 from perilune.ports import Limits, Read
+from perilune.readers.auditd import AuditLog
 from perilune.readers.clock import YEARLESS, Clock, offset_of
 from perilune.readers.entries import Entries, Fields
 from perilune.readers.gather import Gathered
@@ -21,29 +23,11 @@ from perilune.readers.mappings import Mappings
 from perilune.readers.patterns import LogFormat
 from perilune.readers.prepare import auoms
 from perilune.readers.products import Products
+from perilune.readers.syslog_header import is_syslog, parse_header
 from perilune.readers.text import Lines, line_blocks
 from perilune.readers.windows_xml import parse_event
 
-_PROGRAM = r"(?P<program>[^\s\[\]:<>\"{}=]{1,64})(?:\[(?P<pid>\d{1,10})\])?:(?: (?P<message>.*)|$)"
-_FORMS = (
-    re.compile(
-        r"(?:<(?P<pri>\d{1,3})>)?(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) (?:(?P<host>[\w.-]{1,255}) )?"
-        + _PROGRAM,
-        re.DOTALL,
-    ),
-    re.compile(
-        r"(?:<(?P<pri>\d{1,3})>)?(?P<time>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:?\d\d)) "
-        r"(?P<host>[\w.:-]{1,255}) " + _PROGRAM,
-        re.DOTALL,
-    ),
-    re.compile(
-        r"<(?P<pri>\d{1,3})>1 (?P<time>\S{10,40}) (?P<host>\S{1,255}) (?P<program>\S{1,64}) (?P<pid>\S{1,32}) \S{1,64} "
-        r"(?:-|(?:\[(?:[^\]\\]|\\.){0,8000}\]){1,20})(?: (?P<message>.*)|$)",
-        re.DOTALL,
-    ),
-)
 _LEVELS = ("emergency", "alert", "critical", "error", "warning", "notice", "info", "debug")
-_LOOK_AT = 40
 
 
 class SyslogReader:
@@ -67,11 +51,7 @@ class SyslogReader:
         return SyslogReader(self._mappings, self._formats, changed)
 
     def recognises(self, head: bytes) -> bool:
-        if b"\0" in head[:4096]:
-            return False
-        lines = [line for line in head.decode("utf-8", "replace").splitlines()[:_LOOK_AT] if line.strip()]
-        hits = sum(parse_header(line) is not None for line in lines)
-        return bool(hits) and 2 * hits >= len(lines)
+        return is_syslog(head)
 
     def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
         gathered = Gathered()
@@ -89,11 +69,6 @@ class SyslogReader:
         yield from gathered.drain()
 
 
-def parse_header(line: str) -> re.Match[str] | None:
-    """The parts of a line's header and its message, or None where it has none."""
-    return next((match for form in _FORMS if (match := form.match(line))), None)
-
-
 class _Lines:
     """Gives each message to whoever understands it."""
 
@@ -104,6 +79,7 @@ class _Lines:
         self._clock = clock
         self._products = Products(mappings, gathered, limits)
         self._entries = Entries(clock, limits, gathered.add)
+        self._audit = AuditLog(limits, gathered)
         self._by_program = {program: one for one in formats for program in one.programs}
 
     def add(self, line: str, number: int) -> None:
@@ -124,6 +100,8 @@ class _Lines:
 
     def _add_product(self, message: str, header: Fields, number: int) -> bool:
         """Whether the message is a record of a product that is known."""
+        if self._add_audit(message, header, number):
+            return True
         record: object = None
         if "<Event" in message:
             event = parse_event(message)
@@ -139,6 +117,13 @@ class _Lines:
         self._products.add(record, number, len(message))
         return True
 
+    def _add_audit(self, message: str, header: Fields, number: int) -> bool:
+        """Whether it is a record of audispd's, or the kernel's where no audit daemon runs; others could forge one."""
+        program, host = str(header.get("program")), header.get("host")
+        if "audit(" not in message or "type=AUOMS_" in message or not ("audi" in program or program == "kernel"):
+            return False
+        return self._audit.add_sent(message, number, host if isinstance(host, str) else None)
+
     def _timed(self, fields: Fields) -> Fields:
         text = fields.get("time")
         if isinstance(text, str):
@@ -149,6 +134,8 @@ class _Lines:
     def finish(self) -> Iterator[Read]:
         self._entries.finish()
         self._products.finish()
+        self._audit.finish()
+        yield from self._audit.counts()
         yield from self._products.counts()
         yield from self._entries.counts()
 
