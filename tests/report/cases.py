@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+from perilune.model.analysis import (
+    Analysis,
+    Capability,
+    Indicator,
+    IndicatorKind,
+    Layer,
+    LayerState,
+    Listing,
+    Scope,
+    Sign,
+    Weighed,
+)
 from perilune.model.answers import Answer, Confidence, Criterion, Escalation, Part, Said, Verdict, Word
 from perilune.model.case import Case, Entry, ProcessNode, Status, TimelineEntry
 from perilune.model.facts import Coverage, Fact, Facts, Kind, Source
@@ -96,6 +108,30 @@ def _finding(id_: str, title: str, level: Level, process: str, **more: object) -
     return replace(base, **more)  # type: ignore[arg-type]
 
 
+def analysis_of(text: str, decoded: str, value: str, words: str) -> Analysis:
+    """An analysis as a finding carries it: three layers, one without text, a listed indicator, a capability."""
+    hit = Listing("corp.json", words, False, date(2026, 10, 1), 51, words)
+    return Analysis(
+        layers=(
+            Layer(0, "given", None, 0, len(text), text, "posix"),
+            Layer(1, "argument", 0, 0, len(text), decoded, "lua"),
+            Layer(2, "xor", 1, 0, len(decoded), "\x7fELF\x02", "", LayerState.PARTIAL, words, True),
+            Layer(3, "secure-string", 1, 0, len(decoded), "", "", LayerState.FAILED, words),
+        ),
+        commands=(),
+        indicators=(
+            Indicator(IndicatorKind.IPV4, value, 1, 0, min(4, len(decoded)), scope=Scope.RESERVED, listings=(hit,)),
+        ),
+        capabilities=(
+            Capability("reverse-shell", "Gives somebody at the other end of the network a shell", "remote shell",
+                       ("T1059", "T1095"), 5.4, words, (Sign(1, 0, min(40, len(decoded)), decoded[:40], "socket"),)),
+            Capability("only-help-asked", "Asks for help", "context", (), -1.5, words, ()),
+        ),
+        reasons=(Weighed(-3.3, "Most command lines are harmless"), Weighed(5.4, "Gives a shell", "reverse-shell")),
+        score=89, level=Level.HIGH, cut=(words,), work=1,
+    )  # fmt: skip
+
+
 FINDINGS = (
     _finding(
         "f-socket", "Lua one-liner opens a socket and feeds it to a shell", Level.CRITICAL, "p8530",
@@ -111,6 +147,7 @@ FINDINGS = (
         reasons=(Reason(90, "critical rule: Lua one-liner opens a socket and feeds it to a shell"),
                  Reason(-10, "known use: OpenResty or nginx with the Lua module")),
         context=(_NGINX,),
+        analysis=analysis_of(_SOCKET, _SOCKET[11:-1], "203.0.113.9", "Botnet, seen by the partner"),
         rule_link="https://github.com/perilune-project/perilune/blob/main/src/perilune/content/sigma/lua_socket.yml",
         rule_references=("https://attack.mitre.org/techniques/T1059/011/", "https://lunarmodules.github.io/luasocket/tcp.html"),
         rule_falsepositives=("Network test scripts of administrators", "Load generators that are written in Lua"),
@@ -327,6 +364,7 @@ def hostile(poison: str) -> Case:
         rule_description=poison, rule_license=poison, rule_link=poison,
         rule_references=(poison, f"javascript:{poison}"),
         rule_falsepositives=(poison,), rule_source=poison, tags=(poison,),
+        analysis=analysis_of(poison, poison, poison, poison),
     )  # fmt: skip
     node = ProcessNode(poison, None, 0, 7, poison, poison, poison, poison, START, ref, (poison,))
     entry = TimelineEntry(START, poison, poison, poison, ref, (poison,), poison)

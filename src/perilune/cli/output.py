@@ -17,7 +17,7 @@ from perilune.cli.output_answers import (
 )
 from perilune.model.case import Case, ProcessNode, TimelineEntry
 from perilune.model.events import EventRef
-from perilune.model.findings import Explained, Finding, Reason
+from perilune.model.findings import Explained, Finding, Member, Reason
 from perilune.model.rules import Evidence, Refusal, RuleSet
 from perilune.model.sources import Reading, SourceReport
 
@@ -44,6 +44,7 @@ def hunt_object(hunt: Hunt, cases: tuple[Case, ...]) -> Plain:
             "refused": [refusal_object(refusal) for refusal in hunt.refused],
             "not_listed": dict(hunt.cut),
             "undecoded": hunt.undecoded,
+            "uncorrelated": hunt.unpaired,
         },
     }
 
@@ -112,6 +113,8 @@ def summary_object(summary: Summary) -> Plain:
 
 
 def finding_object(finding: Finding, case_id: str) -> Plain:
+    from perilune.cli.output_analysed import analysed_object  # imported late: it draws trees for people too
+
     return {
         "id": finding.id,
         "case": case_id,
@@ -132,6 +135,10 @@ def finding_object(finding: Finding, case_id: str) -> Plain:
              "evidence": [_evidence(piece) for piece in c.evidence]}
             for c in finding.context
         ],
+        "analysis": analysed_object(finding.analysis),
+        "group": dict(finding.group),
+        "members": [_member(member) for member in finding.members],
+        "members_cut": finding.members_cut,
         "event": {
             **_event(finding.event),
             "time": finding.time,
@@ -140,6 +147,15 @@ def finding_object(finding: Finding, case_id: str) -> Plain:
             "row": dict(finding.row),
         },
     }  # fmt: skip
+
+
+def _member(member: Member) -> Plain:
+    return {
+        "rule_id": member.rule_id,
+        "rule_title": member.rule_title,
+        "text": member.text,
+        "event": {**_event(member.event), "time": member.time, "host": member.host},
+    }
 
 
 def explained_object(one: Explained) -> Plain:

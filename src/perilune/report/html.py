@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from perilune.model.case import Case
 from perilune.model.findings import Explained
-from perilune.model.rules import Level
 from perilune.model.guides import Guide
+from perilune.model.rules import Level
 from perilune.model.sources import SourceReport
-from perilune.report import quote, text, view
+from perilune.report import analysed, quote, text, view
 from perilune.report.entities import NAME_COLUMNS
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def environment() -> Environment:
     environment.globals |= {
         "HEADLINE": HEADLINE,
         "LONG": LONG,
+        "about": analysed.about,
+        "analysed": analysed.lay_out,
         "counted": text.counted,
         "levels": tuple(reversed(Level)),
         "name_columns": NAME_COLUMNS,

@@ -16,7 +16,7 @@ from perilune.model.case import Case
 from perilune.model.findings import Explained
 from perilune.model.guides import Guide
 from perilune.model.sources import SourceReport
-from perilune.report import quote, text, view
+from perilune.report import analysed, quote, text, view
 from perilune.report.html import said, template_text
 
 if TYPE_CHECKING:
@@ -27,13 +27,44 @@ LIMIT = 32_000  # characters: a Jira description takes 32,767, a GitHub issue 65
 VALUE_MOST = 400  # of a value that the template does not shorten itself
 _BUDGETS = (
     view.Budget(
-        findings=10, evidence=6, nodes=60, timeline=60, entities=15, explained=0, sources=10, text=300, answer=400
+        findings=10,
+        evidence=6,
+        nodes=60,
+        timeline=60,
+        entities=15,
+        explained=0,
+        sources=10,
+        text=300,
+        answer=400,
+        layers=4,
+        rows=6,
     ),
     view.Budget(
-        findings=6, evidence=4, nodes=25, timeline=25, entities=6, explained=0, sources=5, text=160, answer=200
+        findings=6,
+        evidence=4,
+        nodes=25,
+        timeline=25,
+        entities=6,
+        explained=0,
+        sources=5,
+        text=160,
+        answer=200,
+        layers=2,
+        rows=3,
     ),
     view.Budget(
-        findings=3, evidence=2, nodes=8, timeline=8, entities=3, explained=0, sources=2, text=60, answer=110, repeats=6
+        findings=3,
+        evidence=2,
+        nodes=8,
+        timeline=8,
+        entities=3,
+        explained=0,
+        sources=2,
+        text=60,
+        answer=110,
+        repeats=6,
+        layers=1,
+        rows=1,
     ),
 )
 
@@ -108,6 +139,8 @@ def _environment() -> Environment:
         "word": text.severity_word,
     }
     environment.globals |= {
+        "about": analysed.about,
+        "analysed": analysed.lay_out,
         "block": _block,
         "counted": text.counted,
         "quoted": _quoted,

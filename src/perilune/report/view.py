@@ -38,6 +38,8 @@ class Budget:
     answer: int = 1000  # characters of one answer
     facts: int = 40  # of one kind
     repeats: int = 60  # of one rule, beside its first finding
+    layers: int = 12  # that were decoded from one finding's text
+    rows: int = 25  # of what one finding's text can do, and of its indicators
 
 
 @dataclass(frozen=True, slots=True)
