@@ -45,7 +45,6 @@ def hunt_object(hunt: Hunt, cases: tuple[Case, ...]) -> Plain:
             "not_listed": dict(hunt.cut),
             "undecoded": hunt.undecoded,
             "uncorrelated": hunt.unpaired,
-            "uncorrelated": hunt.unpaired,
         },
     }
 
@@ -140,9 +139,6 @@ def finding_object(finding: Finding, case_id: str) -> Plain:
         "group": dict(finding.group),
         "members": [_member(member) for member in finding.members],
         "members_cut": finding.members_cut,
-        "group": dict(finding.group),
-        "members": [_member(member) for member in finding.members],
-        "members_cut": finding.members_cut,
         "event": {
             **_event(finding.event),
             "time": finding.time,
@@ -151,15 +147,6 @@ def finding_object(finding: Finding, case_id: str) -> Plain:
             "row": dict(finding.row),
         },
     }  # fmt: skip
-
-
-def _member(member: Member) -> Plain:
-    return {
-        "rule_id": member.rule_id,
-        "rule_title": member.rule_title,
-        "text": member.text,
-        "event": {**_event(member.event), "time": member.time, "host": member.host},
-    }
 
 
 def _member(member: Member) -> Plain:
