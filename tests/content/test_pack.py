@@ -106,3 +106,17 @@ def test_the_fast_matcher_agrees_on_every_event() -> None:
             if oracle.rule_holds(rule, name, row)
         }
         assert fast == slow
+
+
+def test_a_rule_of_one_systems_shell_holds_on_no_other_system() -> None:
+    """T1059.003 is the command prompt of Windows and T1059.004 the shells of Unix; a finding names what ran."""
+    rows = [event for path in RULES for event in events_of(path)["hit"] if event["table"] == "DeviceProcessEvents"]
+    wrong = [
+        (path.stem, row["XPlatform"], row.get("ProcessCommandLine"))
+        for path in RULES
+        for technique, platforms in (("T1059.003", ("linux", "macos")), ("T1059.004", ("windows",)))
+        if technique in parsed(path).techniques
+        for row in (event["row"] for event in rows)
+        if row["XPlatform"] in platforms and oracle.rule_holds(parsed(path), "DeviceProcessEvents", row)
+    ]
+    assert wrong == []

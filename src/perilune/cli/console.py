@@ -311,13 +311,14 @@ def explanation(one: RuleOnEvent) -> Tree:
 
 
 def branch(tree: Tree, node: Explanation) -> None:
+    """Adds one test of a rule, and those below it."""
     text = Text("✓ ", "green") if node.held else Text("✗ ", "red")
     text.append(visible(node.test))
     if node.value is not None:
         text.append(visible(f"   value: {shorten(node.value, COMMAND_SHOWN)}"), style="dim")
-    branch = tree.add(text)
+    under = tree.add(text)
     for part in node.parts:
-        branch(branch, part)
+        branch(under, part)
 
 
 def _heading(text: str) -> None:

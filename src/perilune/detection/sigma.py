@@ -87,13 +87,17 @@ class _Found:
 
 def of_files(files: Iterable[RuleFile]) -> RuleSet:
     """The rules of files that have been read."""
+    return of_documents(document for file in files for document in _collected(documents(file)))
+
+
+def of_documents(given: Iterable[Document | RuleError]) -> RuleSet:
+    """The rules of documents; an error among them is a refusal."""
     found = _Found()
-    for file in files:
-        for document in _collected(documents(file)):
-            if isinstance(document, RuleError):
-                found.refuse(document)
-            else:
-                _sort(document, found)
+    for document in given:
+        if isinstance(document, RuleError):
+            found.refuse(document)
+        else:
+            _sort(document, found)
     rules = tuple(_compiled(found))
     return RuleSet(rules, tuple(found.refused))
 
