@@ -43,6 +43,7 @@ _NIL = re.compile(r"attempt to (?:index|call|concatenate|perform|get length|comp
 _TAMPER = re.compile(r"(?i)\btamper|debugger detected|anti-?debug|hook detected|sandbox detected")
 
 
+MOST_CODE_SEARCHED = 1_000_000
 MOST_SEARCHED, MOST_SEARCHED_ALL = 400, 200_000  # characters of one text, and of all, that are looked at for signs
 
 
@@ -104,11 +105,18 @@ class _Story:
 
 
 @lru_cache(maxsize=1)
-def known_roots() -> re.Pattern[bytes]:
-    """Names of globals that only one host has: where one stands in the text, it is there from the first pass on."""
-    text = (files("perilune") / "content" / "lua" / "roots.txt").read_text(encoding="utf-8")
-    names = [word for line in text.splitlines() for word in line.partition("#")[0].split()]
-    return re.compile(rb"(?<![\w.:])(?:" + "|".join(sorted(names, key=len, reverse=True)).encode() + rb")(?!\w)")
+def _known_roots() -> tuple[bytes, ...]:
+    text = (files("perilune") / "content" / "lua" / "roots.txt").read_bytes()
+    return tuple(word for line in text.splitlines() for word in line.partition(b"#")[0].split())
+
+
+def roots_in(code: bytes) -> frozenset[str]:
+    """Globals that only one host has, where the text names them: they are there from the first pass on."""
+    there = [name for name in _known_roots() if name in code]
+    if not there:
+        return frozenset()
+    as_global = re.compile(rb"(?<![\w.:])(?:" + b"|".join(there) + rb")(?!\w)")
+    return frozenset(one.decode() for one in as_global.findall(code))
 
 
 def run(zygote: Runs, code: bytes, identity: Identity, name: str, limits: Limits) -> Trace:
@@ -122,9 +130,8 @@ def run(zygote: Runs, code: bytes, identity: Identity, name: str, limits: Limits
         runtimes += tuple(one for one in _OTHERS if one not in runtimes)
     text = rewrite.plain(code, identity.dialect) if identity.form is Form.SOURCE else code
     story = _Story(text, _file_name(name), limits, runtimes)
-    roots = frozenset(one.decode() for one in known_roots().findall(code))
-    roots |= frozenset(_ROOTS.get(identity.dialect, "").split())
-    persona = "windows" if _WINDOWS.search(code) else "linux"
+    roots = roots_in(code) | frozenset(_ROOTS.get(identity.dialect, "").split())
+    persona = "windows" if _WINDOWS.search(code[:MOST_CODE_SEARCHED]) else "linux"
     ends = time.monotonic() + limits.seconds
     following: _Try | None = _Try(runtimes[0], persona, roots)
     while following is not None:

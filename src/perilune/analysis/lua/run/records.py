@@ -88,10 +88,10 @@ def read(data: bytes, number: int, most: int) -> Written:
     lines = data.split(b"\n")
     found.torn = bool(lines.pop())
     repeated: dict[tuple[str, tuple[str, ...]], int] = {}
-    for line in lines[: most * 3]:
+    for line in lines[: most * 3 + 1_000]:
         try:
             record = _DECODER.decode(line)
-        except (msgspec.DecodeError, ValueError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             found.forged += 1
             continue
         _keep(found, record, number, most, repeated)
@@ -113,7 +113,7 @@ def _keep(
         found.end = record
         found.forged += record.how not in HOWS
     elif isinstance(record, More):
-        repeated[record.n[:MOST_NAME], _texts(record.a)] = min(record.x, 1 << 40)
+        repeated[record.n[:MOST_NAME], _texts(record.a)] = max(1, min(record.x, 1 << 40))
     else:
         _keep_one(found, record, number, most)
 

@@ -5,6 +5,7 @@ C operators and comments (Garry's Mod), types and `continue` (Luau, Garry's Mod)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from perilune.analysis.lua import identify, tree
@@ -14,6 +15,7 @@ from perilune.model.lua import Dialect
 
 _WRITTEN_SO = frozenset((Dialect.GLUA, Dialect.LUAU, Dialect.CFXLUA))
 _OPERATORS = {"!=": "~=", "&&": " and ", "||": " or ", "!": " not "}
+_MAY_BE_C = re.compile(r"(?m)^[ \t]*/[/*]|!=|&&|\|\|")
 MOST = 1_000_000  # characters: a larger text runs as it is, or not
 
 Edit = tuple[int, int, str]
@@ -24,7 +26,7 @@ def plain(code: bytes, dialect: Dialect) -> bytes:
     text = code.decode("latin-1")
     if len(text) > MOST:
         return code
-    c_comments = ("//" in text or "/*" in text or "!=" in text) and identify.wants_c_comments(lex(text))
+    c_comments = _MAY_BE_C.search(text) is not None and identify.wants_c_comments(lex(text))
     if dialect not in _WRITTEN_SO and not c_comments:
         return code
     tokens = lex(text, c_comments=c_comments)
