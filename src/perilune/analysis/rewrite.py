@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+from perilune.analysis import rewrite_cmd as cmd
 from perilune.analysis import rewrite_code as code
 from perilune.analysis import rewrite_loops as loops
 from perilune.analysis import rewrite_powershell as ps
@@ -42,11 +43,11 @@ REWRITINGS: tuple[Rewriting, ...] = (
     Rewriting("url", _ALL, ("%",), code.url),
     Rewriting("html", _ALL, ("&#",), code.html),
     Rewriting("unicode", _ALL, ("\\u", "%u"), code.unicode),
-    Rewriting("caret", _CMD | {"powershell", ""}, ("^",), shells.caret),
+    Rewriting("caret", _CMD | {"powershell", ""}, ("^",), cmd.caret),
     Rewriting("loop", _CMD, ("for ",), loops.loops),
-    Rewriting("cmd-slice", _CMD, (":~",), shells.cmd_slices),
-    Rewriting("cmd-variable", _CMD, ("%", "!"), shells.cmd_variables),
-    Rewriting("quote-splitting", _CMD, ('"',), shells.cmd_quotes),
+    Rewriting("cmd-slice", _CMD, (":~",), cmd.cmd_slices),
+    Rewriting("cmd-variable", _CMD, ("%", "!"), cmd.cmd_variables),
+    Rewriting("quote-splitting", _CMD, ('"',), cmd.cmd_quotes),
     Rewriting("backtick", _PS, ("`",), ps.backtick),
     Rewriting("ansi-c", _POSIX, ("$'",), shells.ansi_c),
     Rewriting("ifs", _POSIX, ("ifs",), shells.ifs),

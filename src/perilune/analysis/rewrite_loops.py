@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from perilune.analysis.rewrite_shells import KNOWN, SET, USE, modified
+from perilune.analysis.rewrite_cmd import KNOWN, SET, USE, modified
 
 MAX_PICKS = 20_000  # letters of one loop
 MAX_GROWN = 500_000
