@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from perilune.model.actions import Action, Endpoint, Kind, Observation, Receipt, Request
+from perilune.model.actions import Action, Endpoint, Kind, Observation, Receipt, Request, TargetType
 from perilune.model.sources import Problem
 
 if TYPE_CHECKING:
@@ -152,14 +152,14 @@ class Connector(Protocol):
     """A product or a host that actions are done on.
 
     name     as given to `--connector`
-    handles  the kinds of action that it can do; others are refused when a plan is made
+    handles  the kinds of action that it can do, each with a type of target; others are refused when a plan is made
     """
 
     @property
     def name(self) -> str: ...
 
     @property
-    def handles(self) -> frozenset[Kind]: ...
+    def handles(self) -> frozenset[tuple[Kind, TargetType]]: ...
 
     def endpoints(self, host: str) -> Sequence[Endpoint]:
         """Every machine that goes by this name: none, one, or several."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -13,12 +14,13 @@ from perilune.service.playbooks import load_shelf
 from tests.response.build import ACCOUNT, ADDRESS, FILE, HOST, PROCESS, around, subject
 
 SHELF = load_shelf(None)
+EVERYTHING = frozenset(product(Kind, TargetType))
 RICH = {"processes": (PROCESS,), "files": (FILE,), "addresses": (ADDRESS,), "accounts": (ACCOUNT,)}
 
 
 def plan(
     given: Subject | None = None,
-    handles: frozenset[Kind] = frozenset(Kind),
+    handles: frozenset[tuple[Kind, TargetType]] = EVERYTHING,
     answers: dict[str, str] | None = None,
     **inputs: str,
 ) -> Plan:
@@ -83,10 +85,10 @@ def test_a_suspicious_case_asks_and_a_benign_answer_touches_nothing() -> None:
 
 
 def test_what_the_connector_cannot_do_is_refused_by_name() -> None:
-    made = plan(handles=frozenset(Kind) - {Kind.ISOLATE_HOST})
+    made = plan(handles=EVERYTHING - {(Kind.ISOLATE_HOST, TargetType.HOST)})
     assert next((r.guard, r.reason) for r in made.refusals if r.kind is Kind.ISOLATE_HOST) == (
         "connector",
-        "simulated cannot do isolate-host",
+        "simulated cannot do isolate-host to this type of target: host",
     )
 
 

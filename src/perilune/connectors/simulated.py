@@ -11,12 +11,24 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import msgspec
 
 from perilune.errors import ConnectorError
-from perilune.model.actions import Action, Endpoint, Kind, Observation, Outcome, Receipt, Request, Role, State
+from perilune.model.actions import (
+    Action,
+    Endpoint,
+    Kind,
+    Observation,
+    Outcome,
+    Receipt,
+    Request,
+    Role,
+    State,
+    TargetType,
+)
 
 # What a kind sets, and to what: the inverse sets it back. Kinds that are not here leave a mark of their own.
 _SETS = {
@@ -61,7 +73,7 @@ class Simulated:
     path: Path | None = None
     fleet: Fleet = field(default_factory=Fleet)
     name: str = "simulated"
-    handles: frozenset[Kind] = frozenset(Kind)
+    handles: frozenset[tuple[Kind, TargetType]] = frozenset(product(Kind, TargetType))
 
     def endpoints(self, host: str) -> Sequence[Endpoint]:
         with self._open() as fleet:

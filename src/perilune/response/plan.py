@@ -21,6 +21,7 @@ from perilune.model.actions import (
     Result,
     Subject,
     Target,
+    TargetType,
 )
 from perilune.response import cacao
 from perilune.response.guards import Surroundings, approvers_needed, over_caps, refuse
@@ -38,7 +39,7 @@ def make_plan(
     subject: Subject,
     around: Surroundings,
     connector: str,
-    handles: frozenset[Kind],
+    handles: frozenset[tuple[Kind, TargetType]],
     answers: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """The plan of the first document for the subject. Refused actions are in it with their reasons."""
@@ -144,7 +145,7 @@ class _Planner:
     subject: Subject
     around: Surroundings
     connector: str
-    handles: frozenset[Kind]
+    handles: frozenset[tuple[Kind, TargetType]]
     actions: list[Action] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
@@ -164,8 +165,9 @@ class _Planner:
         action = self._action(order, target)
         if any(a.kind is action.kind and a.target == action.target for a in self.actions):
             return Result(Outcome.ALREADY, "an earlier step of the plan does it")
-        if action.kind not in self.handles:
-            refused: tuple[str, str] | None = ("connector", f"{self.connector} cannot do {action.kind}")
+        if (action.kind, target.type) not in self.handles:
+            what = f"{self.connector} cannot do {action.kind} to this type of target: {target.type}"
+            refused: tuple[str, str] | None = ("connector", what)
         else:
             refused = refuse(action, self.around)
         if refused is not None:

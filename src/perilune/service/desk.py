@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from perilune.model.actions import Action, Endpoint, Kind, Observation, Outcome, Receipt, Request, State
+from perilune.model.actions import Action, Endpoint, Kind, Observation, Outcome, Receipt, Request, State, TargetType
 from perilune.model.case import Status
 from perilune.ports import Connector
 from perilune.store.cases import CaseStore
@@ -26,8 +26,8 @@ class Desk:
         return self.connector.name
 
     @property
-    def handles(self) -> frozenset[Kind]:
-        return self.connector.handles | HERE
+    def handles(self) -> frozenset[tuple[Kind, TargetType]]:
+        return self.connector.handles | {(kind, TargetType.CASE) for kind in HERE}
 
     def endpoints(self, host: str) -> Sequence[Endpoint]:
         return self.connector.endpoints(host)

@@ -9,19 +9,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perilune import plugins
+from perilune.connectors.linux import Linux
 from perilune.connectors.simulated import Simulated
 from perilune.errors import UsageError
 from perilune.model.case import Case
 from perilune.ports import Connector
 from perilune.service.desk import Desk
-from perilune.service.playbooks import Shelf, load_shelf
+from perilune.service.playbooks import Shelf, load_safe_list, load_shelf
 from perilune.service.runs import Runner
 from perilune.settings import Settings
 from perilune.store.cases import CaseStore
 from perilune.store.database import Database
 from perilune.store.runs import RunStore
 
-BUILT_IN = ("simulated",)
+BUILT_IN = ("simulated", "linux")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,10 @@ class Office:
         """A connector by its name; what is done to cases is done at the desk, but for the simulated fleet."""
         if name == "simulated":
             return Simulated(self.settings.home / "simulated.json")
-        return Desk(_real(name), self.cases)
+        if name == "linux":
+            management = load_safe_list(self.content).management
+            return Desk(Linux(self.settings.home / "linux", management), self.cases)
+        return Desk(_plugged(name), self.cases)
 
     def runner(self, connector: str) -> Runner:
         return Runner(self.runs, self.connector(connector))
@@ -59,7 +63,7 @@ class Office:
         return [one.id for one in queue if one.id != case.id and (one.host == case.host or users & set(one.users))]
 
 
-def _real(name: str) -> Connector:
+def _plugged(name: str) -> Connector:
     found = plugins.find_connectors()
     for connector in found.connectors:
         if connector.name == name:
