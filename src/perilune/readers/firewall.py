@@ -8,31 +8,24 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from perilune.model.sources import Problem
 from perilune.ports import Count, Limits, Lost, Read
 from perilune.readers.gather import Gathered
+from perilune.readers.panos_fields import OTHERS, SESSIONS
 from perilune.readers.text import Lines, line_blocks
 
-_TRAFFIC = (
-    "future_1", "receive_time", "serial", "type", "subtype", "future_2", "time_generated", "source_ip", "dest_ip",
-    "nat_source_ip", "nat_dest_ip", "rule_matched", "source_user", "dest_user", "app", "virtual_system", "from_zone",
-    "to_zone", "inbound_if", "outbound_if", "log_action", "future_3", "session_id", "repeat_count", "source_port",
-    "dest_port", "nat_source_port", "nat_dest_port", "flags", "protocol", "action",
-)  # fmt: skip
-_MORE = {
-    "TRAFFIC": ("bytes_total", "bytes_sent", "bytes_received", "packets", "start_time", "elapsed_time", "category",
-                "future_4", "sequence", "action_flags", "source_location", "dest_location", "future_5",
-                "packets_sent", "packets_received", "session_end_reason"),
-    "THREAT": ("url", "threat", "category", "severity", "direction"),
-}  # fmt: skip
 _LINE = re.compile(
     rb"(?:<\d{1,3}>)?(?:(?P<time>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{8,30}) (?P<host>\S{1,255}) )?"
-    rb"(?:\S{1,64} ?- ?- ?- )?(?P<values>\d?,\d{4}/\d\d/\d\d \d\d:\d\d:\d\d,\w{0,32},(?P<type>[A-Z-]{3,20}),.*)",
+    rb"(?:\S{1,64} ?- ?- ?- )?"
+    rb"(?P<values>\d?,\d{4}[/-]\d\d[/-]\d\d[ T]\d\d:\d\d:\d\d[.\d]{0,10}Z?,\w{0,32},(?P<type>[A-Z-]{3,20}),.*)",
     re.DOTALL,
 )
+
+BY_POSITION = "log:line"
 
 
 class PanosReader:
@@ -48,6 +41,7 @@ class PanosReader:
         csv.field_size_limit(limits.max_line_bytes)
         gathered = Gathered()
         found = alien = 0
+        unnamed: Counter[str] = Counter()
         where = ""
         for block in line_blocks(stream, limits):
             if not isinstance(block, Lines):
@@ -62,11 +56,15 @@ class PanosReader:
                     alien += 1
                     where = where or f"line {number}"
                 else:
-                    gathered.add(*record, number, len(line))
+                    kind, fields = record
+                    unnamed.update([str(fields["type"])] if kind == BY_POSITION else ())
+                    gathered.add(kind, fields, number, len(line))
                 if gathered.full:
                     yield from gathered.drain()
         yield from gathered.drain()
         yield Count(found)
+        for kind, count in sorted(unnamed.items()):
+            yield Problem(f"{kind} log, of which the fields' names are not known: they are kept by position", count)
         if alien:
             yield Lost(Problem("line that is none of PAN-OS", alien, where))
 
@@ -80,15 +78,23 @@ def _record(line: bytes) -> tuple[str, dict[str, object]] | None:
     except csv.Error:
         return None
     kind = match["type"].decode()
-    if kind not in _MORE:
-        time = values[6].replace("/", "-") if len(values) > 6 else None
-        return "log:line", {"time": time, "host": _host(match), "program": "panos", "type": kind, "values": values}
-    names = (*_TRAFFIC, *_MORE[kind])
+    names = SESSIONS.get(kind) or OTHERS.get(kind)
+    if names is None:
+        return BY_POSITION, {"time": _time(values[6]) if len(values) > 6 else None, "host": _host(match),
+                             "program": "panos", "type": kind, "values": values}  # fmt: skip
     record: dict[str, object] = {name: value for name, value in zip(names, values, strict=False) if value}
     for name in ("receive_time", "time_generated", "start_time"):
         if isinstance(text := record.get(name), str):
-            record[name] = text.replace("/", "-")
+            record[name] = _time(text)
+    if kind in OTHERS:
+        return "panos:log", {**record, "device_name": _host(match)}
+    if record.get("subtype") != "url" and "url" in record:  # the field is a file's name then
+        record["file_name"] = record.pop("url")
     return "panos:traffic", {**record, "device_name": _host(match)}
+
+
+def _time(text: str) -> str:
+    return text.replace("/", "-")
 
 
 def _host(match: re.Match[bytes]) -> str | None:
