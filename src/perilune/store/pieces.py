@@ -1,0 +1,174 @@
+"""Rows kept for a run: in memory, or in a Parquet file of their own, in both cases with the rows of each host at hand.
+
+A file is written host by host, in small row groups, so that one host's rows are read without the others'. What is
+asked for by place is given in the order of reading all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from perilune.model.tables import TABLES
+
+GROUP = 4096  # rows read together from a file
+
+compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
+
+Places = npt.NDArray[np.intp]
+Host = tuple[str | None, str]  # a host by name, or where a row names none, its file
+
+
+class Piece(Protocol):
+    """Some of a table's rows, in the order they were read."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def of_host(self, host: Host, columns: Sequence[str] | None) -> pa.Table | None:
+        """One host's rows; None where there is none."""
+        ...
+
+    def at(self, places: Places, columns: Sequence[str] | None) -> pa.Table:
+        """The rows at these places, which ascend."""
+        ...
+
+    def read(self, columns: Sequence[str] | None = None, *, encoded: bool = False) -> pa.Table:
+        """All rows; texts as numbers into their distinct values where `encoded`."""
+        ...
+
+
+class Held:
+    """Rows in memory."""
+
+    def __init__(self, data: pa.Table) -> None:
+        self._data = data
+
+    @property
+    def rows(self) -> int:
+        return self._data.num_rows
+
+    @cached_property
+    def _hosts(self) -> Mapping[Host, Places]:
+        order, hosts, begins = _by_host(self._data)
+        return {host: order[begin:end] for host, (begin, end) in zip(hosts, pairwise(begins), strict=True)}
+
+    def of_host(self, host: Host, columns: Sequence[str] | None) -> pa.Table | None:
+        found = self._hosts.get(host)
+        return None if found is None else self.at(found, columns)
+
+    def at(self, places: Places, columns: Sequence[str] | None) -> pa.Table:
+        return only(self._data, columns).take(places)
+
+    def read(self, columns: Sequence[str] | None = None, *, encoded: bool = False) -> pa.Table:
+        data = only(self._data, columns)
+        if not encoded:
+            return data
+        texts = [c.dictionary_encode() if pa.types.is_string(c.type) else c for c in data.columns]
+        return pa.Table.from_arrays(
+            texts, schema=pa.schema(list(zip(data.schema.names, (t.type for t in texts), strict=True)))
+        )
+
+
+class Written:
+    """Rows in a file, host by host. `_order` says for each row of the file which one it was."""
+
+    def __init__(self, name: str, path: Path, batches: Sequence[pa.Table]) -> None:
+        self._name = name
+        self._path = path
+        data = complete(name, batches)
+        self.rows: int = data.num_rows
+        self._order, hosts, begins = _by_host(data)
+        self._spans = dict(zip(hosts, pairwise(begins), strict=True))
+        pq.write_table(data.take(self._order), path, compression="zstd", row_group_size=GROUP)
+
+    @property
+    def _file(self) -> pq.ParquetFile:
+        return pq.ParquetFile(self._path)
+
+    def of_host(self, host: Host, columns: Sequence[str] | None) -> pa.Table | None:
+        span = self._spans.get(host)
+        if span is None:
+            return None
+        first = span[0] // GROUP
+        groups = self._file.read_row_groups(
+            list(range(first, (span[1] - 1) // GROUP + 1)), columns=self._known(columns)
+        )
+        return groups.slice(span[0] - first * GROUP, span[1] - span[0])
+
+    def at(self, places: Places, columns: Sequence[str] | None) -> pa.Table:
+        where = np.empty(self.rows, np.intp)
+        where[self._order] = np.arange(self.rows)
+        wanted = where[places]
+        file, parts, came = self._file, [], []
+        for group in np.unique(wanted // GROUP).tolist():
+            mine = np.flatnonzero(wanted // GROUP == group)
+            data = file.read_row_group(group, columns=self._known(columns))
+            parts.append(data.take(wanted[mine] - group * GROUP))
+            came.append(mine)
+        back = np.argsort(np.concatenate(came)) if came else np.empty(0, np.intp)
+        return pa.concat_tables(parts).take(back) if parts else TABLES[self._name].arrow.empty_table()
+
+    def read(self, columns: Sequence[str] | None = None, *, encoded: bool = False) -> pa.Table:
+        texts = [f.name for f in TABLES[self._name].arrow if pa.types.is_string(f.type)] if encoded else None
+        data = pq.read_table(self._path, columns=self._known(columns), read_dictionary=texts)
+        where = np.empty(self.rows, np.intp)
+        where[self._order] = np.arange(self.rows)
+        return data.take(where)
+
+    def _known(self, columns: Sequence[str] | None) -> list[str] | None:
+        return None if columns is None else [c for c in columns if c in TABLES[self._name].columns]
+
+
+def only(data: pa.Table, columns: Sequence[str] | None) -> pa.Table:
+    """The named columns that there are, or all."""
+    if columns is None:
+        return data
+    return data.select([name for name in columns if data.schema.get_field_index(name) >= 0])
+
+
+def complete(name: str, batches: Sequence[pa.Table]) -> pa.Table:
+    """All batches with every column of the table, as a file needs them."""
+    data = pa.concat_tables(batches, promote_options="default")
+    schema = TABLES[name].arrow
+    arrays = [
+        data.column(at).cast(f.type)
+        if (at := data.schema.get_field_index(f.name)) >= 0
+        else pa.nulls(len(data), f.type)
+        for f in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _by_host(data: pa.Table) -> tuple[Places, list[Host], list[int]]:
+    """The rows in the order of their hosts, those hosts, and where each begins; at last, the end."""
+    names, files = (_codes(data, column) for column in ("DeviceName", "XSourceFile"))
+    of_file = np.where(names[0] < 0, files[0], -1)  # only what names no host belongs to its file
+    keys = (names[0] + 1) * (len(files[1]) + 1) + of_file + 1
+    order = np.argsort(keys, kind="stable")
+    begins = np.flatnonzero(np.concatenate(([True], np.diff(keys[order]) != 0))) if len(order) else np.empty(0, np.intp)
+    hosts = []
+    for key in keys[order][begins].tolist():
+        name, file = divmod(key, len(files[1]) + 1)
+        hosts.append((names[1][name - 1], "") if name else (None, files[1][file - 1] if file else ""))
+    return order, hosts, [*begins.tolist(), len(order)]
+
+
+def _codes(data: pa.Table, column: str) -> tuple[Places, list[str]]:
+    """A column's rows as numbers into its distinct values, -1 where there is none."""
+    at = data.schema.get_field_index(column)
+    if at < 0:
+        return np.full(data.num_rows, -1, np.intp), []
+    texts = data.column(at)
+    encoded = compute.dictionary_encode(texts) if not pa.types.is_dictionary(texts.type) else texts
+    whole: Any = encoded.unify_dictionaries().combine_chunks()
+    return whole.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.intp), whole.dictionary.to_pylist()
