@@ -25,6 +25,9 @@ WORDS = {
     "remote-code": r"$^", "remote-shell": r"$^", "request-to-process": r"$^", "memory": r"$^", "redis-escape": r"$^",
 }  # fmt: skip
 
+# How the code is hidden belongs to the wrapping, not to what the code does.
+CONCEALING = frozenset(("dynamic-code", "dynamic-code-computed", "hidden-code", "hidden-call"))
+
 
 def test_at_most_one_in_a_hundred_is_said_to_do_what_it_does_not() -> None:
     files = lua_files()[:MOST]
@@ -45,14 +48,14 @@ def test_at_most_one_in_a_hundred_is_said_to_do_what_it_does_not() -> None:
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_wrapped_files_are_judged_as_the_files(wrapping: str) -> None:
-    small = [path for path in lua_files() if path.stat().st_size < 700 and path.read_bytes()[:1] != b"#"][:6]
+def test_wrapped_files_score_as_the_files(wrapping: str) -> None:
+    small = [path for path in lua_files() if 200 < path.stat().st_size < 2500 and path.read_bytes()[:1] != b"#"][:10]
     if not small:
         pytest.skip("no small Lua files here")
     for path in small:
         data = path.read_bytes()
         plain = lua.analyze(data, path.name)
         hidden = lua.analyze(WRAPPINGS[wrapping](data), path.name)
-        assert hidden.level <= max(Level.MEDIUM, plain.level), path
-        extra = set(hidden.intents) - set(plain.intents)
-        assert extra <= {"dynamic-code", "dynamic-code-computed", "hidden-code", "hidden-call"}, path
+        assert abs(hidden.score - plain.score) <= 3, path
+        assert set(hidden.intents) - set(plain.intents) <= CONCEALING, path
+        assert set(plain.intents) - set(hidden.intents) <= CONCEALING, path

@@ -56,9 +56,10 @@ def explain(work: Work, one: Waiting) -> None:
     if not parsed.whole:
         found.literals += _token_strings(tokens, number, parsed)
         work.cut.append("the text is nested too deep, or damaged: part of it was read as words only")
-    _evaluated(work, number, code, parsed, found)
-    if found.open_code or found.hidden or not parsed.whole:
-        _packed(tokens, found, number)
+    unpacked = (found.open_code or found.hidden or not parsed.whole) and _packed(tokens, found, number)
+    if unpacked:
+        _closed(found, work)
+    _evaluated(work, number, code, parsed, found, most=SOME_STEPS if unpacked else MOST_STEPS)
     without_code(found)
     _keep(work, found, spans)
     follow_chunks(work, one, number, found, spans)
@@ -135,14 +136,18 @@ _COMPUTES = re.compile(
 )
 
 
-def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned) -> None:
-    """Evaluates where reading alone left something open that computing could close, and merges what that adds."""
+def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned, most: int) -> None:
+    """Evaluates where reading alone left something open that computing could close, and merges what that adds.
+
+    `most`: the steps that it may take where code is hidden; few where the code was unpacked already.
+    """
     wanted = found.open_code or found.hidden or found.indexed or (found.open_calls and _COMPUTES.search(code))
     if not wanted or work.steps <= 0:
         return
-    most = FEW_STEPS
-    if _carries_data(code, found):
-        most = MOST_STEPS if found.open_code or found.hidden else SOME_STEPS
+    if not _carries_data(code, found):
+        most = FEW_STEPS
+    elif not (found.open_code or found.hidden):
+        most = SOME_STEPS
     machine = Evaluate(code, layer, work.apis, min(work.steps, most))
     given = machine.steps
     machine.start(parsed.body)
@@ -188,12 +193,31 @@ def _known(call: Call) -> int:
     return sum(2 if not one.startswith("=") else 1 for one in call.arguments if one is not None)
 
 
-def _packed(tokens: Tokens, found: Scanned, layer: int) -> None:
+def _packed(tokens: Tokens, found: Scanned, layer: int) -> bool:
+    """Code that lies packed in the text in one of the usual ways; whether there is any."""
     known = {chunk.text for chunk in found.chunks}
-    for one in packed.find(tokens, found.literals):
+    unpacked = packed.find(tokens, found.literals)
+    for one in unpacked:
         text = one.data.decode("latin-1")
         if text not in known:
             found.chunks.append(Literal(text, layer, one.start, one.end, one.how))
+    return bool(unpacked)
+
+
+def _closed(found: Scanned, work: Work) -> None:
+    """Where one piece of code lies packed and one call runs code that is not known, they belong together."""
+    texts = {chunk.text for chunk in found.chunks}
+    runs = [n for n, call in enumerate(found.calls) if "code" in work.apis.takes(call.name)]
+    open_ones = [n for n in runs if _is_open(found.calls[n], work)]
+    if len(texts) == 1 and len(open_ones) == 1:
+        call = found.calls[open_ones[0]]
+        found.calls[open_ones[0]] = replace(call, arguments=(*texts, *call.arguments[1:]))
+
+
+def _is_open(call: Call, work: Work) -> bool:
+    """Whether nothing is known of what it runs, not even that it comes from outside."""
+    first = call.arguments[0] if call.arguments else None
+    return first is None or (first.startswith("=") and not work.apis.gives(first[1:]))
 
 
 def _token_strings(tokens: Tokens, layer: int, parsed: Parsed) -> list[Literal]:
