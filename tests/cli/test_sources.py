@@ -26,6 +26,34 @@ def test_list_names_every_format() -> None:
     assert "nginx" in CliRunner().invoke(sources, ["list"]).stdout
 
 
+@pytest.mark.parametrize("command", [["list"], ["explain", str(GOLDEN / "panos.log")]])
+def test_fits_a_terminal_of_80_columns(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(sources, command).stdout.splitlines()
+    assert len(lines) > 20
+    assert [line for line in lines if len(line) > 80 and " " in line.strip()] in ([], [lines[0]])  # a file's name
+
+
+def test_the_users_own_content_is_listed_and_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERILUNE_HOME", str(tmp_path))
+    folder = tmp_path / "content" / "applogs"
+    folder.mkdir(parents=True)
+    (folder / "own.yml").write_text(
+        "about: Mine.\nformat: own\n"
+        "entries:\n  - {line: 'OWN (?P<message>.*)', kind: 'log:line', set: {program: own}}\n"
+    )
+    (tmp_path / "x.log").write_text("OWN a\nOWN b\n")
+    assert "Mine" in CliRunner().invoke(sources, ["list"]).stdout
+    found = json.loads(CliRunner().invoke(sources, ["explain", "--json", str(tmp_path / "x.log")]).stdout)
+    assert (found["reader"], found["rows"]) == ("own", {"XLogEvents": 2})
+    out = tmp_path / "out"
+    assert (
+        CliRunner().invoke(convert, [str(tmp_path / "x.log"), "-o", str(out), "-q"], standalone_mode=False).exit_code
+        == 0
+    )
+    assert len(list(out.rglob("*.parquet"))) == 1
+
+
 def test_explain_says_reader_map_rows_and_what_was_dropped() -> None:
     found = json.loads(CliRunner().invoke(sources, ["explain", "--json", str(GOLDEN / "defender.jsonl")]).stdout)
     assert found["reader"] == "json"

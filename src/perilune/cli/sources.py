@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -28,21 +30,40 @@ def sources() -> None:
 @sources.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object with `formats` and `maps`.")
 def list_sources(as_json: bool) -> None:
-    """Every format that is read, how it is told, and the maps of products in JSON and CSV."""
-    from perilune.readers.detect import packaged
-    from perilune.readers.mappings import packaged as maps
+    """Every format that is read, how it is told, and the maps of products in JSON and CSV; your own ones too."""
+    from perilune import readers, settings
+    from perilune.readers.mappings import packaged as shipped
 
-    formats = [{"format": reader.name, "told_by": reader.looks_for} for reader in packaged()]
-    known = {id(one): one for one in maps().by_kind.values()}.values()
+    content = settings.load().content
+    found, known_readers = readers.tools(content if content.is_dir() else None)
+    formats = [{"format": reader.name, "told_by": reader.looks_for} for reader in known_readers]
+    known = {id(one): one for one in (found or shipped()).by_kind.values()}.values()
     listed = [{"kinds": list(one.kinds), "table": one.table} for one in known]
     if as_json:
         _print_json({"formats": formats, "maps": listed})
         return
+    width = _width()
     for one in formats:
-        click.echo(f"{one['format']:<16} {one['told_by']}")
-    click.echo("\nProducts, by map:")
+        _say(f"{one['format']:<16}", one["told_by"], width)
+    click.echo("\nKinds of record in JSON, CSV and event logs, by the table that they fill:")
+    tables: dict[str, list[str]] = {}
     for map_ in known:
-        click.echo(f"{', '.join(map_.kinds):<60} {map_.table}")
+        tables.setdefault(map_.table, []).extend(map_.kinds)
+    for table, kinds in sorted(tables.items()):
+        click.echo(f"\n{table}")
+        _say("    ", ", ".join(kinds), width)
+
+
+def _width() -> int:
+    return min(max(shutil.get_terminal_size().columns, 60), 120)
+
+
+def _say(head: str, text: str, width: int) -> None:
+    """The head, and the text beside it in lines that fit the terminal."""
+    lines = textwrap.wrap(
+        text, width, initial_indent=head + " ", subsequent_indent=" " * (len(head) + 1), break_on_hyphens=False
+    )
+    click.echo("\n".join(lines) or head)
 
 
 @sources.command("explain")
@@ -144,22 +165,26 @@ def _explained(
 def _print(found: dict[str, object]) -> None:
     from perilune.report.text import shorten, visible
 
+    width = _width()
     click.echo(f"{visible(str(found['file']))}: {found['reader'] or 'no reader'}, {found['reading']}")
     click.echo(f"  {found['records']:,} records")
     for name, count in _pairs(found["rows"]):
         click.echo(f"  {count:>10,} rows of {name}")
     for one in _objects(found["maps"]):
         where = str(one["map"] or "no map").rpartition("/")[2]
-        click.echo(f"  {one['records']:>10,} records as {one['kind']}  ({where})")
+        _say(f"  {one['records']:>10,}", f"records as {one['kind']}  ({where})", width)
     for reason, count in _pairs(found["skipped"]):
-        click.echo(f"  {count:>10,} without a row: {visible(reason)}")
+        _say(f"  {count:>10,}", f"without a row: {visible(reason)}", width)
     for one in _objects(found["problems"]):
-        click.echo(f"  {one['count']:>10,} x {visible(str(one['what']))}  {visible(str(one['where']))}".rstrip())
+        _say(f"  {one['count']:>10,}", f"x {visible(str(one['what']))}  {visible(str(one['where']))}".rstrip(), width)
     for name, rows in _pairs(found["first_rows"]):
         for row in rows:
             click.echo(f"\n  {name}")
             for column, value in row.items():
-                click.echo(f"    {column:<32} {visible(shorten(str(value), 160))}")
+                _say(f"    {column:<{_NAMES}}", visible(shorten(str(value), 160)), width)
+
+
+_NAMES = 30  # characters of most columns' names
 
 
 def _pairs(value: object) -> Iterator[tuple[str, Any]]:
