@@ -10,7 +10,6 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -18,15 +17,15 @@ import pyarrow as pa
 from perilune import judging
 from perilune.detection import correlate, linking, matching
 from perilune.detection.matched import Places
+from perilune.detection.oracle import Explanation
 from perilune.judging import Event, Hits, Position
-from perilune.model.correlations import Correlated
+from perilune.model.correlations import Correlated, Correlation
 from perilune.model.findings import Context, Finding, Judged, Member
-from perilune.model.rules import Evidence, Rule, RuleSet
+from perilune.model.rules import Evidence, Role, Rule, RuleSet
 from perilune.model.tables import COLUMNS, EventRef, Table
 from perilune.store.spool import Spool
 
 MAX_HOSTS = 20  # that one correlation makes a finding on
-MAX_TIMES = 1_000  # that an event of a written case comes
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT_OF = ("ProcessCommandLine", "RemoteUrl", "RemoteIP", "XQueryName", "RegistryKey", "XMessage", "FolderPath")
 
@@ -117,25 +116,56 @@ def _clock(microseconds: int) -> str:
     return f"{_EPOCH + timedelta(microseconds=microseconds):%Y-%m-%d %H:%M:%S}"
 
 
-def rows_of(case: Iterable[Mapping[str, Any]], begin: datetime) -> list[tuple[str, dict[str, object]]]:
-    """The rows that a case beside a correlation stands for: `table`, `at` in seconds, `row`; `times`, one `every`."""
-    return [
-        (one["table"], {"Timestamp": begin + timedelta(seconds=one["at"] + n * one.get("every", 0)), **one["row"]})
-        for one in case
-        for n in range(min(one.get("times", 1), MAX_TIMES))
-    ]
-
-
 def try_out(rules: RuleSet, events: Iterable[tuple[str, Mapping[str, object]]]) -> tuple[Finding, ...]:
     """What correlations find in these rows alone: for the events that stand beside a rule."""
-    spool = Spool()
-    hits = Hits(rules.rules)
-    plain = RuleSet(tuple(rule for rule in rules.rules if not linking.is_correlation(rule)))
     by_table: dict[str, list[dict[str, object]]] = {}
     for number, (table, row) in enumerate(events, start=1):
         by_table.setdefault(table, []).append({"XSourceFile": "events", "XSourceRecord": number, **row})
+    batches = []
     for name, rows in by_table.items():
         columns = dict.fromkeys(column for row in rows for column in row)
-        batch = Table(name, pa.Table.from_pylist(rows, schema=pa.schema([(c, COLUMNS[c]) for c in columns])))
-        hits.add(batch, spool.add(batch), matching.match(plain, batch))
+        batches.append(Table(name, pa.Table.from_pylist(rows, schema=pa.schema([(c, COLUMNS[c]) for c in columns]))))
+    hits, spool = _matched(rules, batches)
     return correlated(Judged((), (), {}), rules.rules, hits, spool).findings
+
+
+def _matched(rules: RuleSet, batches: Iterable[Table]) -> tuple[Hits, Spool]:
+    spool, hits = Spool(), Hits(rules.rules)
+    plain = RuleSet(tuple(rule for rule in rules.rules if not linking.is_correlation(rule)))
+    for batch in batches:
+        hits.add(batch, spool.add(batch), matching.match(plain, batch))
+    return hits, spool
+
+
+def explain(rules: RuleSet, rule: Rule, batches: Iterable[Table], limit: int) -> list[tuple[EventRef, Explanation]]:
+    """The strongest windows of a correlation, whether it holds in them or not, each with its events."""
+    hits, spool = _matched(rules, batches)
+    source = _Matches(hits, spool)
+    held = {(one.rule.id, one.group, one.last) for one in correlate.run(rules.rules, source).found}
+    asked = linking.correlation_of(rule)
+    loose = replace(rule, role=Role.DETECTION, extra={**rule.extra, linking.KEY: linking.encoded(_loose(asked))})
+    every = tuple(loose if one is rule else one for one in rules.rules)
+    nearest = [one for one in correlate.run(every, source).found if one.rule is loose]
+    nearest.sort(key=lambda one: ((one.rule.id, one.group, one.last) not in held, -one.value))
+    events = judging.fetch({(p.table, p.row) for one in nearest[:limit] for p, _ in one.shown}, spool)
+    found = []
+    for one in nearest[:limit]:
+        members = [_member(by, *events[place.table, place.row]) for place, by in one.shown]
+        parts = tuple(Explanation(f"{m.time:%H:%M:%S} {m.rule_title}", True, m.text) for m in members)
+        did = any(key[1] == one.group and one.first <= key[2] <= one.last for key in held)
+        found.append((members[-1].event, Explanation(rule.title, did, None, (_window(one, asked, did, parts),))))
+    return found
+
+
+def _loose(one: Correlation) -> Correlation:
+    """The same without its condition, so that every window is seen."""
+    return replace(one, bounds=(), wanted=())
+
+
+def _window(one: Correlated, asked: Correlation, held: bool, parts: tuple[Explanation, ...]) -> Explanation:
+    wanted = " and ".join(bound.words for bound in asked.bounds) or "a condition in words"
+    alike = ", ".join(f"{name} {value}" for name, value in one.group) or "all together"
+    span = f"{_clock(one.first)} to {_clock(one.last)}"
+    return Explanation(
+        f"{alike}: {_number(one.value)} {one.measured}, asked for is {wanted}; {span}", held, None, parts
+    )

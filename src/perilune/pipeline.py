@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from perilune import readers, reading
+from perilune import correlating, readers, reading
 from perilune.casework import investigate
 from perilune.correlating import correlated
 from perilune.decoding import Decoder
@@ -28,8 +28,8 @@ from perilune.model.case import Case
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet
 from perilune.model.sources import SourceReport
-from perilune.model.tables import EventRef, Table
 from perilune.model.suppression import Suppressed
+from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
 from perilune.surroundings import load_surroundings
 from perilune.triage.suppression import suppress
@@ -258,7 +258,18 @@ def explain(
         record: only the event at this record number.
         limit: at most so many events.
     """
-    wanted = _named_rules(rule, content)
+    wanted, known = _named_rules(rule, content)
+    found: list[RuleOnEvent] = []
+    for one in [one for one in wanted if linking.is_correlation(one)]:
+        tables = (item for item in readers.read([events], readers.Limits()) if isinstance(item, Table))
+        needed = linking.needed(known.rules, {known.rules.index(one)})
+        parts = RuleSet(tuple(r for n, r in enumerate(known.rules) if n in needed or r is one))
+        found += [RuleOnEvent(one, event, why) for event, why in correlating.explain(parts, one, tables, limit)]
+    plain = [one for one in wanted if not linking.is_correlation(one)]
+    return found or _explained(plain, events, record, limit)
+
+
+def _explained(wanted: list[Rule], events: Path, record: int | None, limit: int) -> list[RuleOnEvent]:
     held: list[RuleOnEvent] = []
     not_held: list[RuleOnEvent] = []
     for item in readers.read([events], readers.Limits()):
@@ -276,14 +287,15 @@ def explain(
     return [*held, *not_held][:limit]
 
 
-def _named_rules(rule: str, content: Path | None) -> list[Rule]:
+def _named_rules(rule: str, content: Path | None) -> tuple[list[Rule], RuleSet]:
+    """The rules that a name stands for, and all that were loaded with them."""
     if Path(rule).is_file():
-        given = compiled.load([Path(rule)], None)
+        given = linking.link(compiled.load([Path(rule)], None))
         if given.refused:
             raise UsageError(given.refused[0].reason, where=given.refused[0].source)
-        return list(given.rules)
-    known = load_rules(content=content).rules
-    found = [one for one in known if rule.lower() in (one.id.lower(), one.title.lower())]
+        return list(given.rules), given
+    known = load_rules(content=content)
+    found = [one for one in known.rules if rule.lower() in (one.id.lower(), one.title.lower())]
     if not found:
         raise UsageError(f"there is no rule {rule!r}", hint="give a file, or an id from `perilune rules list --json`")
-    return found
+    return found, known

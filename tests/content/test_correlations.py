@@ -7,26 +7,21 @@ They go through the real parser, matcher and correlator.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
-import yaml
 
 from perilune import correlating
-from perilune.detection import linking, sigma
+from perilune.detection import linking, proofs, sigma, stories
+from perilune.detection.stories import Story
 from perilune.model.rules import Role, Rule, RuleSet
-from perilune.model.tables import TABLES
 
 FOLDER = Path(str(files("perilune") / "content" / "correlations"))
 RULES = sorted(p for p in FOLDER.rglob("*.yml") if not p.name.endswith(".events.yml"))
-START = datetime(2026, 11, 20, 9, tzinfo=UTC)
-Case = Sequence[dict[str, Any]]
 
 
 @cache
@@ -42,26 +37,20 @@ def correlation(path: Path) -> Rule:
 
 
 @cache
-def events_of(path: Path) -> dict[str, list[Case]]:
-    found: dict[str, list[Case]] = yaml.safe_load(path.with_name(f"{path.stem}.events.yml").read_text("utf-8"))
-    return found
-
-
-def rows(case: Case) -> list[tuple[str, dict[str, object]]]:
-    return correlating.rows_of(case, START)
+def stories_of(path: Path) -> tuple[Story, ...]:
+    return stories.load(proofs.beside(path))
 
 
 def cases() -> Iterator[object]:
     for path in RULES:
-        for kind, held in events_of(path).items():
-            for number, case in enumerate(held, start=1):
-                yield pytest.param(path, kind == "hit", case, id=f"{path.stem}-{kind}-{number}")
+        for story in stories_of(path):
+            yield pytest.param(path, story, id=f"{path.stem}-{story.kind}-{story.number}")
 
 
-@pytest.mark.parametrize(("path", "hits", "case"), list(cases()))
-def test_a_correlation_does_what_its_cases_say(path: Path, hits: bool, case: Case) -> None:
-    found = correlating.try_out(parsed(path), rows(case))
-    assert {finding.rule_id for finding in found} == ({correlation(path).id} if hits else set())
+@pytest.mark.parametrize(("path", "story"), list(cases()))
+def test_a_correlation_does_what_its_cases_say(path: Path, story: Story) -> None:
+    found = correlating.try_out(parsed(path), story.rows)
+    assert {finding.rule_id for finding in found} == ({correlation(path).id} if story.kind == "hit" else set())
     for finding in found:
         assert finding.members
         assert finding.host in {member.host for member in finding.members}
@@ -70,11 +59,11 @@ def test_a_correlation_does_what_its_cases_say(path: Path, hits: bool, case: Cas
 
 @pytest.mark.parametrize("path", RULES, ids=lambda p: p.stem)
 def test_the_order_of_input_says_nothing(path: Path) -> None:
-    for case in events_of(path)["hit"]:
-        mixed = list(case)
+    for story in stories_of(path):
+        mixed = list(story.rows)
         random.Random(1).shuffle(mixed)
-        assert {f.id for f in correlating.try_out(parsed(path), rows(case))} == {
-            f.id for f in correlating.try_out(parsed(path), rows(mixed))
+        assert {f.id for f in correlating.try_out(parsed(path), story.rows)} == {
+            f.id for f in correlating.try_out(parsed(path), mixed)
         }
 
 
@@ -91,12 +80,9 @@ def test_a_correlation_is_written_as_the_house_asks(path: Path) -> None:
     assert one.falsepositives
     assert any(t.startswith("T1059") for t in one.techniques)
     assert all(rule.role is Role.PART and rule.extra["name"] for rule in parsed(path).rules if rule is not one)
-    assert len(events_of(path)["hit"]) >= 1
-    assert len(events_of(path)["miss"]) >= 2
-    for case in (case for held in events_of(path).values() for case in held):
-        for event in case:
-            assert set(event) - {"times", "every"} == {"table", "at", "row"}
-            assert set(event["row"]) <= set(TABLES[event["table"]].columns)
+    kinds = [story.kind for story in stories_of(path)]
+    assert kinds.count("hit") >= 1
+    assert kinds.count("miss") >= 2
 
 
 def test_the_pack_s_correlations_share_nothing() -> None:

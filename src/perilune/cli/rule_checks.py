@@ -12,19 +12,20 @@ import click
 from rich.table import Table
 from rich.tree import Tree
 
-from perilune import __version__
+from perilune import __version__, correlating
 from perilune.cli import console, output
-from perilune.detection import attack, proofs, sigma
+from perilune.detection import attack, linking, oracle, proofs, sigma, stories
 from perilune.detection import lint as linting
 from perilune.detection.coverage import Covered, cover
 from perilune.detection.files import find_files
 from perilune.detection.lints import LINTS
 from perilune.errors import RuleError, UsageError
-from perilune.model.rules import Rule, RuleSet
+from perilune.model.rules import Role, Rule, RuleSet
 from perilune.readers import mappings
 
 LEVELS = ("critical", "high", "medium", "low", "informational")
 _PACK = ("sigma", "known_hosts")
+_TRIED = (*_PACK, "correlations")
 # Readers fill these themselves: the place of a record, and what they work out from other records.
 _BY_READERS = "XSourceFile XSourceRecord XSourceFormat XUtcOffset XPartsSeen XPartsTotal XParts".split()
 _DERIVED = {
@@ -33,10 +34,10 @@ _DERIVED = {
 }
 
 
-def packaged() -> list[Path]:
+def packaged(names: Iterable[str] = _PACK) -> list[Path]:
     """The folders of the pack that hold rules with events beside them."""
     with as_file(files("perilune") / "content") as content:
-        return [Path(content) / name for name in _PACK]
+        return [Path(content) / name for name in names]
 
 
 def filled() -> linting.Filled:
@@ -105,8 +106,8 @@ def try_out(paths: Sequence[Path]) -> Trial:
     outcomes: list[tuple[Rule, proofs.Outcome]] = []
     faults: list[tuple[str, str]] = []
     rules = 0
-    for file in find_files(paths or packaged()):
-        found = sigma.of_files([file])
+    for file in find_files(paths or packaged(_TRIED)):
+        found = linking.link(sigma.of_files([file]))
         rules += len(found.rules)
         faults += [(refusal.source, f"cannot be evaluated: {refusal.reason}") for refusal in found.refused]
         try:
@@ -122,9 +123,28 @@ def _on_its_events(found: RuleSet, path: Path) -> list[tuple[Rule, proofs.Outcom
     events = proofs.beside(path)
     if not events.is_file():
         raise RuleError(f"no events beside it: write {events.name}", where=str(path))
+    if any(map(linking.is_correlation, found.rules)):
+        return _on_its_cases(found, events)
     if len(found.rules) > 1:
         raise RuleError("several rules in one file: events belong to one rule", where=str(path))
     return [(found.rules[0], outcome) for outcome in proofs.try_out(found.rules[0], proofs.load(events))]
+
+
+def _on_its_cases(found: RuleSet, path: Path) -> list[tuple[Rule, proofs.Outcome]]:
+    """A correlation is tried on whole cases, with the rules that stand in its file."""
+    (one, *more) = [rule for rule in found.rules if linking.is_correlation(rule) and rule.role is Role.DETECTION]
+    if more:
+        raise RuleError("several correlations in one file: cases belong to one", where=str(path))
+    tried = []
+    for story in stories.load(path):
+        held = any(finding.rule_id == one.id for finding in correlating.try_out(found, story.rows))
+        event = proofs.Event(story.kind, story.number, "", {}, story.where)
+        outcome = proofs.Outcome(event, held)
+        why = oracle.Explanation(f"{len(story.rows):,} events; `rules explain` shows windows on a log", held)
+        tried.append(
+            (one, outcome if outcome.right else proofs.Outcome(event, held, oracle.Explanation("", held, None, (why,))))
+        )
+    return tried
 
 
 def print_trial(found: Trial) -> None:
