@@ -54,7 +54,7 @@ CARELESS = {
     "id": ("id: 2f0f4f4e-6f0c-4a0e-9c8d-3a4f3f7f8c11", "id: 00000000-0000-1000-8000-000000000000"),
     "status": ("status: experimental", "status: new"),
     "level": ("level: medium", "level: urgent"),
-    "description": ("A Lua interpreter is given a file of the mail store, which no script of the system reads in that way.", "Bad."),
+    "description": ("description: >-\n  A Lua", "description: 7\n# A Lua"),
     "description-sentence": ("which no script of the system reads in that way.", "which is odd"),
     "references": ("https://attack.mitre.org", "see the wiki at attack.mitre.org"),
     "author": ("author: Perilune authors", "author: ''"),
