@@ -108,6 +108,17 @@ def test_closing_a_case_is_in_its_record_and_in_the_audit_log() -> None:
     assert "handled by the shop team" in perilune("audit", "export").output
 
 
+def test_a_false_positive_is_proposed_and_not_yet_in_force(own_home: Path) -> None:
+    row = {"FolderPath": "/usr/bin/lua5.4", "ProcessCommandLine": "lua5.4 /opt/run.lua"}
+    store = CaseStore(f"sqlite:///{own_home / 'cases.db'}")
+    made = store.save(case(finding("fp", row=row), key="other"), at=at(0))[0]
+    output = perilune("close", made.id, "--as", "false-positive", "--reason", "the nightly report").output
+    assert "proposed:" in output
+    assert len(list((own_home / "content" / "proposed").glob("*.yml"))) == 2
+    assert not (own_home / "content" / "known_hosts").exists()
+    assert "proposed" in json.dumps(store.load(made.id).entries[-1].body)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -206,16 +206,29 @@ def recover(
     show_default=True,
     help="What the case was.",
 )
+@click.option("--propose/--no-propose", default=True, help="Write a proposal for a false positive.  [default: write]")
 @who_option
-def close(case_id: str, reason: str, verdict: str, who: str) -> None:
-    """Close CASE; its record says who, why and as what."""
+def close(case_id: str, reason: str, verdict: str, propose: bool, who: str) -> None:
+    """Close CASE; its record says who, why and as what.
+
+    A false positive also becomes a proposal: rules that explain exactly these command lines, written into
+    `proposed/` of your content folder. They change nothing until you move them to `known_hosts/`.
+    """
     from perilune.model.case import Status
     from perilune.service.office import opened
     from perilune.settings import load
 
     now = datetime.now(UTC)
     with opened(load()) as office:
-        body = {"as": verdict, "reason": reason}
-        office.cases.set_status(case_id, Status.CLOSED, body, at=now, who=who)
-        office.runs.note("", "close", {"case": case_id, **body}, at=now, who=who)
-    click.echo(f"{case_id} is closed as {verdict}.")
+        case = office.cases.load(case_id)
+        written = office.propose(case, author=who) if propose and verdict == "false-positive" else ([], [])
+        body: dict[str, object] = {"as": verdict, "reason": reason, "proposed": [path.name for path in written[0]]}
+        office.cases.set_status(case.id, Status.CLOSED, body, at=now, who=who)
+        office.runs.note("", "close", {"case": case.id, **body}, at=now, who=who)
+    click.echo(f"{case.id} is closed as {verdict}.")
+    for path in written[0]:
+        click.echo(f"proposed: {path}")
+    for why in written[1]:
+        click.echo(f"not proposed: {why}")
+    if written[0]:
+        click.echo(f"Review them, then move them to {load().content / 'known_hosts'}.")

@@ -125,3 +125,26 @@ def sweep_runs(as_json: bool) -> None:
     click.echo(f"{len(swept.driven)} runs driven on, {len(swept.undone)} effects taken back.")
     for line in swept.failed:
         click.echo(line, err=True)
+
+
+@runs.command("work")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1), default=None, help="Stop after so long.  [default: when stopped]"
+)
+def work_runs(seconds: float | None) -> None:
+    """Drive all open runs, durably, until stopped: several workers may share them, and one takes over from another.
+
+    Needs the extra `durable`. Approvals given elsewhere are seen within a second.
+    """
+    import asyncio
+
+    from perilune.service.durable import Worker, make_name, work
+    from perilune.service.office import opened
+    from perilune.settings import load
+
+    settings = load()
+    shared = settings.store_url if not settings.store_url.startswith("sqlite") else ""
+    with opened(settings) as office:
+        worker = Worker(office.runs, office.connector, make_name())
+        database = shared or f"sqlite:///{settings.home / 'durable.db'}"
+        asyncio.run(work(office.runs, worker, database, seconds=seconds))

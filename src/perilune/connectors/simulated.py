@@ -104,6 +104,8 @@ class Simulated:
                 return Receipt(Outcome.FAILED, "the simulated product failed")
             if _take(fleet, action, "timeout"):
                 raise ConnectorError("the simulated product did not answer")
+            if any(call[2] == key for call in fleet.calls):
+                return Receipt(Outcome.DONE, "it was done under this key before", key)
             fleet.calls.append((action.kind.value, action.target.key, key))
             if not _take(fleet, action, "half"):
                 name, value = _mark(action)

@@ -66,6 +66,10 @@ class Journal(Protocol):
         """Asks for leave right before an act: lease, approval, epoch and caps are looked at once more."""
         ...
 
+    def fenced(self, action: Action) -> str:
+        """Why it must not be sent after all; asked right before. A worker that was asleep is too late here."""
+        ...
+
     def settle(self, action: Action, receipt: Receipt) -> None: ...
 
     def end(self, action: Action, result: Result) -> None:
@@ -179,6 +183,8 @@ class Engine:
         if intent.refused:
             return Receipt(Outcome.REFUSED, intent.refused)
         receipt = self._reconciled(action) if intent.again else None
+        if receipt is None and (late := self.journal.fenced(action)):
+            return Receipt(Outcome.REFUSED, late)
         if receipt is None:
             receipt = self._send(action, intent.key)
         self.journal.settle(action, receipt)
@@ -239,6 +245,9 @@ class Memory:
         again = key in self.begun
         self.begun.add(key)
         return Intent(key, again=again)
+
+    def fenced(self, action: Action) -> str:
+        return ""
 
     def settle(self, action: Action, receipt: Receipt) -> None:
         self.begun.discard(f"{self.run}:{action.number}")

@@ -14,9 +14,11 @@ from perilune.connectors.simulated import Simulated
 from perilune.errors import UsageError
 from perilune.model.case import Case
 from perilune.ports import Connector
+from perilune.response.false_positive import propose
 from perilune.service.desk import Desk
 from perilune.service.playbooks import Shelf, load_safe_list, load_shelf
 from perilune.service.runs import Runner
+from perilune.service.subject import is_interpreter
 from perilune.settings import Settings
 from perilune.store.cases import CaseStore
 from perilune.store.database import Database
@@ -55,6 +57,20 @@ class Office:
 
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def propose(self, case: Case, *, author: str) -> tuple[list[Path], list[str]]:
+        """Writes what explains a false positive, for review: the rules' files, and why some were not written."""
+        folder = self.settings.content / "proposed"
+        proposals = propose(case, author=author, today=self.now().date(), is_interpreter=is_interpreter)
+        written: list[Path] = []
+        for one in proposals:
+            if one.refused:
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            written.append(folder / f"{one.name}.yml")
+            written[-1].write_text(one.rule, encoding="utf-8")
+            (folder / f"{one.name}.events.yml").write_text(one.events, encoding="utf-8")
+        return written, [one.refused for one in proposals if one.refused]
 
     def related(self, case: Case) -> list[str]:
         """Other cases of the same host or account."""

@@ -170,6 +170,7 @@ class StoredJournal:
     store: RunStore
     record: Run
     owner: str
+    lease: timedelta = LEASE
 
     def recall(self, number: int, step: Step) -> tuple[bool, Answer]:
         """A run that would go another way than it went is stopped: the program was changed under it."""
@@ -185,7 +186,7 @@ class StoredJournal:
 
     def keep(self, number: int, step: Step, answer: Answer) -> None:
         now = self.now()
-        self.store.take(self.record.id, self.owner, at=now, lease=LEASE)
+        self.store.take(self.record.id, self.owner, at=now, lease=self.lease)
         text = encode_answer(answer)
         self.store.keep(self.record.id, number, describe_step(step), text, owner=self.owner, at=now)
 
@@ -208,6 +209,9 @@ class StoredJournal:
         hourly = KINDS[action.kind].hourly
         leave = self.store.intend(self.record.id, action, owner=self.owner, at=self.now(), hourly=hourly)
         return Intent(f"{self.record.id}:{action.number}", leave.refused, leave.again)
+
+    def fenced(self, action: Action) -> str:
+        return self.store.fenced(self.record.id, action, owner=self.owner, at=self.now())
 
     def settle(self, action: Action, receipt: Receipt) -> None:
         self.store.settle(self.record.id, action, receipt, at=self.now())

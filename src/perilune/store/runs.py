@@ -113,6 +113,12 @@ class RunStore:
                 audit.append(connection, "taken", {"from": row.owner, "by": owner}, at=at, who=SYSTEM, run=run_id)
         return True
 
+    def is_free(self, run_id: str, *, at: datetime) -> bool:
+        """Whether nobody drives the run now: its lease is over, or was given back."""
+        with self._database.reading() as connection:
+            row = _row(connection, _number(run_id))
+        return row.owner is None or row.lease is None or row.lease <= at.isoformat()
+
     def give_back(self, run_id: str, owner: str) -> None:
         mine = sa.and_(schema.runs.c.id == _number(run_id), schema.runs.c.owner == owner)
         with self._database.writing() as connection:
@@ -210,6 +216,14 @@ class RunStore:
             body = {"action": action.number, "kind": action.kind.value, "target": action.target.words}
             audit.append(connection, "intent", body, at=at, who=SYSTEM, run=run_id)
         return Leave()
+
+    def fenced(self, run_id: str, action: Action, *, owner: str, at: datetime) -> str:
+        """Why an act that was given leave must not be sent after all; LostLease where another worker has the run."""
+        with self._database.reading() as connection:
+            row = _row(connection, _number(run_id))
+            if (lost := _lost(row, owner, at)) is not None:
+                raise LostLease(f"{run_id}: {lost}")
+            return _refused(connection, row, action, at) or ""
 
     def settle(self, run_id: str, action: Action, receipt: Receipt, *, at: datetime) -> None:
         """Writes how an act ended. It is written even by a worker that lost its lease: it did happen."""

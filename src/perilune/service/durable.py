@@ -1,0 +1,195 @@
+"""Runs driven by a durable engine (`dbos`): a worker that dies loses nothing, another one goes on.
+
+What safety hangs on is not in the engine but in the store: leases, approvals, intents, epochs (see `store/runs.py`).
+The engine keeps runs going: it knows which are begun, starts them again after a crash, and moves those of a dead worker
+to a living one. Rules that trials of it forced: a name of its own per worker, a pinned application version (a run
+carries its playbooks with it), portable JSON instead of pickles, a write-ahead log, steps that may run twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from perilune.errors import LostLease, PeriluneError, UsageError
+from perilune.ports import Connector
+from perilune.response.execute import run
+from perilune.response.steps import Answer, Approve, Ask, Pause, Step
+from perilune.service.engine import Engine, Waiting
+from perilune.service.playbooks import library_of
+from perilune.service.runs import LEASE, StoredJournal
+from perilune.store.runs import Run, RunStore
+
+try:
+    from dbos import DBOS, DBOSConfig, SetWorkflowID
+    from dbos import DBOSPortableJSONSerializer as PortableJSON
+except ImportError as error:  # pragma: no cover - the extra is not installed
+    raise UsageError("the durable engine is not installed", hint="pip install 'perilune[durable]'") from error
+
+ABI = "perilune-runs-1"  # raised when the same plan would be walked another way
+POLL = 1.0
+MAX_RUNS = 1000
+ENDED = ("finished", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What one process drives runs with.
+
+    connectors  makes a connector by its name
+    lease       how long a run stays with a worker that says nothing
+    """
+
+    store: RunStore
+    connectors: Callable[[str], Connector]
+    name: str
+    lease: timedelta = LEASE
+    poll: float = POLL
+
+    async def drive(self, run_id: str) -> str:
+        """The run, step by step, to its end; every step may be repeated, because its answer is kept first."""
+        while not await asyncio.to_thread(self._take, run_id):
+            if (status := (await asyncio.to_thread(self.store.load, run_id)).status) in ENDED:
+                return status
+            await asyncio.sleep(self.poll)
+        beating = asyncio.create_task(self._beat(run_id))
+        try:
+            return await self._walk(await asyncio.to_thread(self.store.load, run_id))
+        except LostLease:  # somebody else has it: wait with them for its end, so that nothing is called failed
+            return await self._wait_for_end(run_id)
+        finally:
+            beating.cancel()
+
+    async def _beat(self, run_id: str) -> None:
+        """Keeps the lease while a step takes long."""
+        while await asyncio.to_thread(self._take, run_id):
+            await asyncio.sleep(self.lease.total_seconds() / 3)
+
+    async def _walk(self, record: Run) -> str:
+        journal = StoredJournal(self.store, record, self.name, self.lease)
+        engine = Engine(journal, self.connectors(record.connector), patience=0)
+        running = run(record.plan, library_of(record.plan.documents))
+        answer: Answer = None
+        number = 0
+        try:
+            while True:
+                step = running.send(answer)
+                answer = await self._answer(engine, record.id, number, step)
+                number += 1
+        except StopIteration:
+            now = journal.now()
+            await asyncio.to_thread(self.store.set_status, record.id, "finished", at=now, who=self.name)
+            return "finished"
+
+    async def _answer(self, engine: Engine, run_id: str, number: int, step: Step) -> Answer:
+        """One step; those that wait for people or time are asked again and again, with the lease kept."""
+        while True:
+            try:
+                return await asyncio.to_thread(engine.answer, number, step)
+            except Waiting as wait:
+                assert isinstance(step, Approve | Ask | Pause)
+                await asyncio.to_thread(self._note_waiting, engine, run_id, wait)
+                await asyncio.sleep(self.poll)
+
+    def _note_waiting(self, engine: Engine, run_id: str, wait: Waiting) -> None:
+        now = engine.journal.now()
+        if not self.store.take(run_id, self.name, at=now, lease=self.lease):
+            raise LostLease(f"{run_id}: another worker took the run over")
+        if self.store.load(run_id).waiting != wait.what:
+            self.store.set_status(run_id, "waiting", waiting=wait.what, until=wait.until, at=now, who=self.name)
+
+    async def _wait_for_end(self, run_id: str) -> str:
+        while (status := (await asyncio.to_thread(self.store.load, run_id)).status) not in ENDED:
+            if await asyncio.to_thread(self._take, run_id):
+                return await self.drive(run_id)
+            await asyncio.sleep(self.poll)
+        return status
+
+    def _take(self, run_id: str) -> bool:
+        return self.store.take(run_id, self.name, at=datetime.now(UTC), lease=self.lease)
+
+
+_worker: list[Worker] = []  # the engine finds workflows by module and name, so theirs is here; one per process
+
+
+@DBOS.workflow(name="drive_run", max_recovery_attempts=None)
+async def drive_run(run_id: str) -> str:
+    """The workflow: the run's whole way is one step of the engine's, for its own steps are kept in the store."""
+    return await DBOS.run_step_async({"name": "drive"}, _drive, run_id)
+
+
+async def _drive(run_id: str) -> str:
+    return await _worker[0].drive(run_id)
+
+
+@contextmanager
+def working(worker: Worker, database: str) -> Iterator[None]:
+    """The engine, begun and ended. `database` is its own, an SQLAlchemy URL."""
+    _prepare(database)
+    config = DBOSConfig(
+        name="perilune",
+        system_database_url=database,
+        executor_id=worker.name,
+        application_version=ABI,
+        serializer=PortableJSON(),
+        log_level="ERROR",
+    )
+    _worker[:] = [worker]
+    DBOS(config=config)
+    DBOS.launch()
+    try:
+        yield
+    finally:
+        DBOS.destroy()
+        _worker.clear()
+
+
+async def sweep(store: RunStore, worker: Worker) -> tuple[list[str], list[str]]:
+    """Begins every open run, and takes over those whose worker says nothing any more. Returns both."""
+    begun: list[str] = []
+    taken: list[str] = []
+    listed = await DBOS.list_workflows_async(status=["PENDING", "ENQUEUED"], load_input=False, load_output=False)
+    held = {one.workflow_id: one.executor_id for one in listed}
+    for record in await asyncio.to_thread(lambda: store.runs(limit=MAX_RUNS, open_only=True)):
+        if record.id not in held:
+            with SetWorkflowID(f"{record.id}"):
+                await DBOS.start_workflow_async(drive_run, record.id)
+            begun.append(record.id)
+        elif held[record.id] != worker.name and await asyncio.to_thread(store.is_free, record.id, at=datetime.now(UTC)):
+            await DBOS.resume_workflow_async(record.id)
+            taken.append(record.id)
+    return begun, taken
+
+
+async def work(store: RunStore, worker: Worker, database: str, *, seconds: float | None = None) -> None:
+    """Drives every open run until it is stopped, or for so many seconds."""
+    with working(worker, database):
+        ends = None if seconds is None else time.monotonic() + seconds
+        while ends is None or time.monotonic() < ends:
+            await sweep(store, worker)
+            await asyncio.sleep(worker.poll)
+
+
+def make_name() -> str:
+    return f"worker-{uuid.uuid4().hex[:12]}"
+
+
+def _prepare(database: str) -> None:
+    """A write-ahead log for SQLite: the engine itself does not set it, and a write takes twice as long without."""
+    path = database.removeprefix("sqlite:///")
+    if path == database:
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+        connection.close()
+    except sqlite3.Error as error:
+        raise PeriluneError(f"the engine's database cannot be opened: {error}", where=path) from error
