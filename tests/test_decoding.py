@@ -73,3 +73,35 @@ def test_a_kept_analysis_says_where_it_was_cut() -> None:
     kept = brief(analyze("echo " + "a" * 10_000))
     assert len(kept.text) == SHOWN
     assert "of 10,005 characters" in kept.layers[0].note
+
+
+COMPILED = Path(__file__).parent / "analysis" / "lua" / "corpus" / "compiled" / "cron_dropper.luac"
+
+
+def test_compiled_lua_shows_its_calls_to_the_rules(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_bytes(COMPILED.read_bytes())
+    rule = tmp_path / "rule.yml"
+    rule.write_text(
+        "title: Lua fetches and runs\nid: 6b3f0f52-30d7-4f6f-9f2e-0d5a1d5f9a11\nstatus: test\nlevel: high\n"
+        "logsource: {category: script}\ndetection:\n  sel:\n    ScriptBlockText|contains: 'os.execute(\"curl'\n  condition: sel\n"
+    )
+    found = pipeline.hunt([tmp_path / "readme.txt"], rules=[rule], pack=False)
+    found.spool.close()
+    (finding,) = found.findings
+    assert finding.analysis is not None
+    assert {"process", "shell-download"} <= {one.id for one in finding.analysis.capabilities}
+
+
+def test_lua_that_hides_a_name_shows_it_to_the_rules() -> None:
+    made = Decoder().rows_of(
+        table(
+            "XScriptEvents",
+            {
+                "XScriptText": "local x = os; x['exe' .. 'cute']('id')",
+                "XScriptLanguage": "lua",
+                "ActionType": "ScriptFile",
+            },
+        )
+    )
+    assert made is not None
+    assert 'os.execute("id")' in str(made.row(0)["XScriptText"])

@@ -32,7 +32,7 @@ WORTH = (
     r"(?i)[-/\x{2013}\x{2014}]e[a-z]*[\s:]+['\"]?[a-z0-9+/]{16}|base64|b64|[a-z0-9+/]{40}|\^[a-z]+\^|`[a-z]|\[char|\\x[0-9a-f]{2}"
     r"|\\\d{2,3}\\\d|\.char\s*\(|charcode|\bchrw?\s*\(|%\w+:~|!\w+:~|\$\{?ifs|\bxxd\b|\|\s*rev\b|\|\s*tr\b|g(un)?zip|\$'\\|[a-z]''[a-z]"
     r"|[a-z]\"\"[a-z]|-join|\}['\"]\s*\)?\s*-f\b|reverse|-b?xor|fromhex|unhexlify|\[-1\.\.|%[0-9a-f]{2}%[0-9a-f]{2}|&#\d+;&#|\\u00"
-    r"|['\"]\s*\+\s*['\"]|['\"]\s*\.\.\s*['\"]|['\"]\s*&\s*['\"]"
+    r"|^\x1bL|['\"]\s*\+\s*['\"]|['\"]\s*\.\.\s*['\"]|['\"]\s*&\s*['\"]"
 )
 _OF_PROCESS = {
     "ProcessId": "InitiatingProcessId", "FileName": "InitiatingProcessFileName", "FolderPath": "InitiatingProcessFolderPath",
@@ -72,14 +72,14 @@ class Decoder:
         text = row.get(TEXT_OF.get(table, "")) or row.get("InitiatingProcessCommandLine")
         if not isinstance(text, str) or not text:
             return None
-        found = self._analysed(text, str(row.get("ProcessVersionInfoOriginalFileName") or ""))
+        found = self._analysed(text, row)
         return None if found is None else brief(found)
 
     def _decoded(self, batch: Table, column: str, places: list[int]) -> Iterator[dict[str, object]]:
         for place, row in zip(places, batch.take(places).data.to_pylist() if places else (), strict=True):
             if row.get("ActionType") == ACTION:
                 continue
-            found = self._analysed(row[column], str(row.get("ProcessVersionInfoOriginalFileName") or ""))
+            found = self._analysed(row[column], row)
             for layer in _hidden(found) if found is not None else ():
                 if self.rows >= MAX_ROWS:
                     self.skipped += 1
@@ -87,16 +87,28 @@ class Decoder:
                 self.rows += 1
                 yield _row(batch.name, row, layer, place)
 
-    def _analysed(self, text: str, original: str) -> Analysis | None:
-        from perilune.analysis import analyze  # imported late: a third of a second that most hunts need not wait for
-
-        key = f"{original}\0{text}"
+    def _analysed(self, text: str, row: Mapping[str, object]) -> Analysis | None:
+        original = str(row.get("ProcessVersionInfoOriginalFileName") or "")
+        language = "lua" if row.get("XScriptLanguage") == "lua" else ""
+        key = f"{language}\0{original}\0{text}"
         if key not in self._known:
             if len(self._known) >= MAX_TEXTS:
                 self.skipped += 1
                 return None
-            self._known[key] = analyze(text, original=original)
+            self._known[key] = _analyzed(text, language, original)
         return self._known[key]
+
+
+def _analyzed(text: str, language: str, original: str) -> Analysis:
+    # Imported late: a third of a second that most hunts need not wait for.
+    if language == "lua":
+        from perilune.analysis import lua
+
+        compiled = text.startswith("\x1bL")  # then it has one character for each byte
+        return lua.as_analysis(lua.analyze(text.encode("latin-1" if compiled else "utf-8", "replace")))
+    from perilune.analysis import analyze
+
+    return analyze(text, original=original)
 
 
 def _hidden(found: Analysis) -> list[Layer]:

@@ -58,3 +58,11 @@ def test_a_named_file_with_a_scripts_name_needs_no_sign(tmp_path: Path) -> None:
 def test_any_bytes_behind_a_shebang(tmp_path: Path, noise: bytes) -> None:
     done = read_bytes(tmp_path, b"#!/bin/sh\n" + noise)
     assert not any("reader failed" in what for what in done.problems)
+
+
+@pytest.mark.parametrize("head", [b"\x1bLua\x51\x00\x01\x04\x08\x04\x08\x00", b"\x1bLJ\x02\x0a"])
+def test_compiled_lua_is_a_script_with_a_character_for_each_byte(tmp_path: Path, head: bytes) -> None:
+    data = head + bytes(range(256))
+    (row,) = read_bytes(tmp_path, data).rows["XScriptEvents"]
+    assert (row["XScriptLanguage"], row["FileSize"]) == ("lua", len(data))
+    assert row["XScriptText"].encode("latin-1") == data

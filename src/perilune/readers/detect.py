@@ -34,7 +34,7 @@ def packaged(mappings: Mappings | None = None, own: Sequence[LogFormat] = ()) ->
     from perilune.readers.mappings import packaged as packaged_mappings
     from perilune.readers.parquet import ParquetReader
     from perilune.readers.patterns import packaged as packaged_formats
-    from perilune.readers.scripts import ScriptReader
+    from perilune.readers.scripts import CompiledLuaReader, ScriptReader
     from perilune.readers.syslog import SyslogReader
     from perilune.readers.zeek import ZeekReader
 
@@ -49,6 +49,7 @@ def packaged(mappings: Mappings | None = None, own: Sequence[LogFormat] = ()) ->
     return (
         EvtxReader(known),
         ParquetReader(),
+        CompiledLuaReader(),
         JsonReader(known),
         EventXmlReader(known),
         AuditdReader(),

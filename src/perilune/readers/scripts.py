@@ -113,6 +113,48 @@ def extension_language(path: str) -> str | None:
     return EXTENSIONS.get(PurePath(path).suffix.lower())
 
 
+class CompiledLuaReader:
+    """Compiled Lua as one row: one character for each byte, since what it calls is found by the analysis."""
+
+    name = "compiled-lua"
+    looks_for = "the signature of compiled Lua (5.0 to 5.5) or LuaJIT, under any file name"
+
+    def __init__(self, path: str = "", changed: datetime | None = None) -> None:
+        self._path = path
+        self._changed = changed
+
+    def placed(self, path: str, changed: datetime) -> CompiledLuaReader:
+        """The same for the file at that path."""
+        return CompiledLuaReader(path, changed)
+
+    def recognises(self, head: bytes) -> bool:
+        return _COMPILED.match(head) is not None
+
+    def read(self, stream: BinaryIO, limits: Limits) -> Iterator[Read]:
+        data = read_head(stream, limits.max_text_chars)
+        if stream.read(1):
+            yield Lost(Problem(f"truncated: compiled Lua of more than {limits.max_text_chars:,} bytes"))
+        yield Count(1)
+        yield Records(
+            "script:file", [_fields(self._path, self._changed, "lua", data, data.decode("latin-1"))], [1], len(data)
+        )
+
+
+_COMPILED = re.compile(rb"\x1b(?:Lua[\x50-\x5f]|LJ[\x01-\x0f])")
+
+
+def _fields(path: str, changed: datetime | None, language: str | None, data: bytes, text: str) -> dict[str, object]:
+    return {
+        "time": changed.isoformat() if changed else None,
+        "path": path,
+        "language": language,
+        "text": text,
+        "size": len(data),
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+    }
+
+
 class ScriptReader:
     """A script's text as one row."""
 
@@ -138,13 +180,5 @@ class ScriptReader:
             yield Lost(Problem(f"truncated: a script of more than {limits.max_text_chars:,} bytes"))
         yield Count(1)
         language = language_of(text[:_LOOK_AT]) or self._language or extension_language(self._path)
-        fields: dict[str, object] = {
-            "time": self._changed.isoformat() if self._changed else None,
-            "path": self._path,
-            "language": language,
-            "text": text,
-            "size": len(data),
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
-        }
+        fields = _fields(self._path, self._changed, language, data, text)
         yield Records("script:file", [fields], [1], len(data))

@@ -9,5 +9,6 @@ from __future__ import annotations
 
 from perilune.analysis.lua.explain import analyze
 from perilune.analysis.lua.looks import is_compiled, is_lua, only_arguments
+from perilune.analysis.lua.plain import as_analysis
 
-__all__ = ["analyze", "is_compiled", "is_lua", "only_arguments"]
+__all__ = ["analyze", "as_analysis", "is_compiled", "is_lua", "only_arguments"]
