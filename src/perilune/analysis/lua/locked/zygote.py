@@ -84,8 +84,9 @@ class _Zygote:
 
     def _reap(self, line: socket.socket, pid: int) -> bool:
         go_on = bool(line.recv(MOST))
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        for kill in (os.killpg, os.kill):  # the group, and the child should it have left none
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                kill(pid, signal.SIGKILL)
         _, status, used = os.wait4(pid, 0)
         if go_on:
             _say(line, {"status": status, "cpu_ms": (used.ru_utime + used.ru_stime) * 1000})
