@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from perilune.errors import StoreError
-from perilune.model.case import ProcessNode, TimelineEntry
+from perilune.model.answers import Answer, Confidence, Part, Said
+from perilune.model.case import ProcessNode, Status, TimelineEntry
 from perilune.model.rules import Evidence, Level
 from perilune.model.tables import EventRef
 from perilune.store import schema
@@ -106,3 +107,57 @@ def test_the_newest_migration_is_the_schemas_head() -> None:
     versions = files("perilune.store") / "migrations" / "versions"
     names = [path.name for path in versions.iterdir() if path.name.endswith(".py")]
     assert max(names).startswith(schema.HEAD)
+
+
+ANSWER = Answer(
+    "t1059.011/persistence", "T1059.011", Part.T2_ACTION, "Planted?", Said.UNKNOWN, "needs", Confidence.LOW,
+    needs=("file events",),
+)  # fmt: skip
+
+
+def test_a_hunt_that_knows_more_of_the_same_findings_is_kept(store: CaseStore) -> None:
+    first, _ = store.save(case(answers=(ANSWER,)), at=at(100))
+    known = replace(ANSWER, said=Said.NO, needs=(), sentence="none")
+    again, outcome = store.save(case(answers=(known,)), at=at(200))
+    assert (outcome, again.id, again.answers) == (Outcome.LEARNED, first.id, (known,))
+    third, outcome = store.save(case(answers=(ANSWER,)), at=at(300))
+    assert (outcome, third.answers) == (Outcome.KNOWN, (known,))  # knowing less changes nothing
+
+
+def test_merged_cases_stay_merged_over_hunts(store: CaseStore) -> None:
+    a, _ = store.save(case(finding("a")), at=at(1))
+    b, _ = store.save(case(finding("b"), key="other"), at=at(2))
+    store.join(replace(a, findings=(*a.findings, *b.findings)), [b.id], at=at(3), who="ana", note="one story")
+    joined = store.load(a.id)
+    assert {f.id for f in joined.findings} == {"a", "b"}
+    assert joined.entries[-1].body == {"from": [b.id], "note": "one story"}
+    for again in (case(finding("b"), key="other"), case(finding("a"))):
+        kept, outcome = store.save(again, at=at(4))
+        assert (kept.id, outcome) == (a.id, Outcome.KNOWN)
+    old = store.load(b.id)
+    assert (old.status, old.entries[-1].kind) == (Status.CLOSED, "merged")
+    assert store.queue()[-1].title == f"Merged into {a.id}"
+
+
+def test_split_cases_stay_apart_over_hunts(store: CaseStore) -> None:
+    whole, _ = store.save(case(finding("a"), finding("b")), at=at(1))
+    rest = replace(whole, findings=(finding("a"),))
+    taken = replace(whole, id="", findings=(finding("b"),), key="taken")
+    rest, taken = store.part(rest, taken, at=at(2), who="ana")
+    assert [f.id for f in rest.findings] == ["a"]
+    assert [f.id for f in taken.findings] == ["b"]
+    again, outcome = store.save(case(finding("a"), finding("b")), at=at(3))
+    assert outcome is Outcome.KNOWN
+    assert {f.id for f in again.findings} in ({"a"}, {"b"})
+    grown, _ = store.save(case(finding("a"), finding("b"), finding("c")), at=at(4))
+    assert {f.id for f in grown.findings} in ({"a", "c"}, {"b", "c"})
+
+
+def test_the_last_word_on_a_case_counts(store: CaseStore) -> None:
+    a, _ = store.save(case(finding("a")), at=at(1))
+    b, _ = store.save(case(finding("b"), key="other"), at=at(2))
+    for one, true in ((a, True), (a, False), (b, True)):
+        body = {"true": true, "rules": ["r1"], "note": ""}
+        store.append(one.id, "feedback", body, at=at(3), who="ana")
+    assert store.feedback() == {"r1": (1, 1)}
+    assert [entry.kind for entry in store.load(a.id).entries] == ["hunt", "feedback", "feedback"]

@@ -62,7 +62,7 @@ def test_reasons_always_add_up_whatever_agrees(found: list[tuple[int, int, int]]
         finding(
             str(n), rule_id=f"r{rule}", score=score, reasons=(Reason(score, "r"),), event=EventRef("t", "f", record)
         )
-        for n, (rule, score, at) in enumerate(found)
+        for n, (rule, score, record) in enumerate(found)
     ]
     facts = Facts(
         found=own(Kind.PERSISTENCE) | own(Kind.CONNECTION, "public", "listed"), criticality=Criticality.CRITICAL

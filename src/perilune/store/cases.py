@@ -285,10 +285,10 @@ class CaseStore:
 
 
 def _more_is_known(stored: Case, grown: Case) -> bool:
-    """Whether an answer changed: what was read beside the findings can say more than it did."""
+    """Whether an answer or a reason changed: what was read beside the findings, or what people said, says more."""
     before = {answer.id: (answer.said, answer.needs) for answer in stored.answers}
     after = {answer.id: (answer.said, answer.needs) for answer in grown.answers}
-    return before != after
+    return before != after or stored.reasons != grown.reasons
 
 
 def _plain(case: Case) -> object:
