@@ -30,23 +30,7 @@ SPAN = timedelta(hours=48)  # half of the events are within the query's 24 hours
 NOW = datetime(2026, 1, 7)
 ROW_GROUP = 500_000
 
-QUERY = """
-let LuaPatterns = dynamic([
-"lua.exe", "lua5", "luajit", "luac", ".lua", "dofile(", "loadfile(", "loadstring(", "require(", "os.execute(",
-"io.popen(", "os.remove(", "os.rename(", "io.open(", "socket.tcp", "socket.connect", "http.request", "ltn12.pump"
-]);
-DeviceProcessEvents
-| where Timestamp > ago(24h)
-| where FileName has_any ("lua", "luajit", "luac") or ProcessCommandLine has_any (LuaPatterns)
-| extend OsExec = ProcessCommandLine has_any ("os.execute(", "io.popen(")
-| extend NetworkActivity = ProcessCommandLine has_any ("socket.tcp", "socket.connect", "http.request")
-| extend DynamicLoad = ProcessCommandLine has_any ("loadstring(", "loadfile(", "dofile(")
-| extend ScriptFromTemp = ProcessCommandLine has_any ("\\\\Temp\\\\", "/tmp/", "AppData")
-| project Timestamp, DeviceName, AccountName, FileName, ProcessCommandLine,
-InitiatingProcessFileName, InitiatingProcessCommandLine,
-OsExec, NetworkActivity, DynamicLoad, ScriptFromTemp
-| sort by Timestamp desc
-"""
+QUERY = (Path(__file__).parents[1] / "tests" / "detection" / "kql" / "lua_hunt.kql").read_text(encoding="utf-8")
 EDGE = r"[^\pL\pN]"
 HAND = rf"""
 SELECT "Timestamp", "DeviceName", "AccountName", "FileName", "ProcessCommandLine", "InitiatingProcessFileName",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -15,27 +16,7 @@ from perilune.model.tables import TABLES
 NOW = datetime(2026, 1, 5, 12)
 LIMITS = Limits(seconds=20, memory_mb=1024, threads=1)
 
-SEED_QUERY = """
-let LuaPatterns = dynamic([
-"lua.exe", "lua5", "luajit", "luac",
-".lua", "dofile(", "loadfile(", "loadstring(",
-"require(", "os.execute(", "io.popen(",
-"os.remove(", "os.rename(", "io.open(",
-"socket.tcp", "socket.connect",
-"http.request", "ltn12.pump"
-]);
-DeviceProcessEvents
-| where Timestamp > ago(24h)
-| where FileName has_any ("lua", "luajit", "luac") or ProcessCommandLine has_any (LuaPatterns)
-| extend OsExec = ProcessCommandLine has_any ("os.execute(", "io.popen(")
-| extend NetworkActivity = ProcessCommandLine has_any ("socket.tcp", "socket.connect", "http.request")
-| extend DynamicLoad = ProcessCommandLine has_any ("loadstring(", "loadfile(", "dofile(")
-| extend ScriptFromTemp = ProcessCommandLine has_any ("\\\\Temp\\\\", "/tmp/", "AppData")
-| project Timestamp, DeviceName, AccountName, FileName, ProcessCommandLine,
-InitiatingProcessFileName, InitiatingProcessCommandLine,
-OsExec, NetworkActivity, DynamicLoad, ScriptFromTemp
-| sort by Timestamp desc
-"""
+SEED_QUERY = Path(__file__).with_name("lua_hunt.kql").read_text(encoding="utf-8")
 
 _PIECES = (
     "lua", "lua5", "lua54", "LUA.EXE", "luajit", "luac", "xlua", ".lua", "a.lua", "b.luac", "dofile(", "DoFile(",

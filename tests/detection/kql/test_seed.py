@@ -99,6 +99,22 @@ def test_it_equals_duckdb_kql(processes: pa.Table) -> None:
         assert as_set(rows_of(one.run(query, NOW))) == as_set(theirs)
 
 
+def test_it_is_the_text_of_the_document(data_dir: Path) -> None:
+    """Cut out of the document where it stands there, between its first `let` and what follows the sorting."""
+    documents = [
+        text for path in (data_dir.parent / "seeds").glob("*.txt") if "LuaPatterns" in (text := path.read_text())
+    ]
+    if not documents:
+        pytest.skip("the document is not beside the development data")
+    written = documents[0]
+    query = written[written.index("let LuaPatterns") :]
+    query = query[: query.index("Timestamp desc") + len("Timestamp desc")]
+    _, ours = SEED_QUERY.split("\n", 1)
+    assert query.split() == ours.split()
+    with session(DeviceProcessEvents=hostile_processes(500)) as one:
+        assert as_set(rows_of(one.run(query, NOW))) == as_set(rows_of(one.run(SEED_QUERY, NOW)))
+
+
 def test_it_runs_over_the_packaged_samples() -> None:
     _, tables = read([CHECKOUT / "src" / "perilune" / "content" / "samples"])
     with session(**tables) as one:
