@@ -4,7 +4,8 @@
     python bench/readers.py --quick    # a tenth of the records, for a look
 
 The baseline is the least that any Python reader of the format must do: decode every record and drop it.
-  evtx    the `evtx` package's JSON text of each record, parsed by orjson
+  evtx    the `evtx` package's JSON text of each record, parsed by orjson; recorded files of about 30 records each
+  evtx-whole  the same of files of 20 MB
   jsonl   Defender rows, one a line: orjson of each line
   csv     the rows of csv.reader
   auditd  each line split into its `name=value` words
@@ -27,6 +28,7 @@ import json
 import os
 import random
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -37,7 +39,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("PERILUNE_DATA", CHECKOUT.parent / "shared" / "data"))
-FORMATS = ("evtx", "sysmon", "jsonl", "hub", "query", "csv", "auditd")
+FORMATS = ("evtx", "evtx-whole", "sysmon", "jsonl", "hub", "query", "csv", "auditd")
 ROUNDS = 3
 
 
@@ -198,8 +200,20 @@ def make_evtx(path: Path, records: int) -> None:
             (path / f"{number:03}.evtx").symlink_to(source)
 
 
+def make_evtx_whole(path: Path, records: int) -> None:
+    """Files of 20 MB as a log collector copies them: the chunks of a recorded security log again and again."""
+    path.mkdir()
+    data = (DATA / "evtx" / "damaged" / "security_bad_string_cache.evtx").read_bytes()
+    times = max(1, min(10, records // 2261))
+    head = bytearray(data[:4096])
+    struct.pack_into("<H", head, 42, times * ((len(data) - 4096) // 65_536))
+    for number in range(max(1, records // (2261 * times))):
+        (path / f"{number:03}.evtx").write_bytes(bytes(head) + data[4096:] * times)
+
+
 MAKERS: dict[str, Callable[[Path, int], None]] = {
     "evtx": make_evtx,
+    "evtx-whole": make_evtx_whole,
     "sysmon": make_sysmon,
     "jsonl": make_jsonl,
     "hub": make_hub,
@@ -267,6 +281,7 @@ def read(path: Path) -> int:
 
 BASELINES: dict[str, Callable[[Path], int]] = {
     "evtx": decode_evtx,
+    "evtx-whole": decode_evtx,
     "sysmon": decode_jsonl,
     "jsonl": decode_jsonl,
     "hub": decode_jsonl,
@@ -336,14 +351,14 @@ def main() -> None:
     records = given.records or (10_000 if given.quick else 100_000)
     found: dict[str, dict[str, float]] = {}
     for file_format in (given.only,) if given.only else FORMATS:
-        if file_format == "evtx" and not DATA.is_dir():
-            print(f"evtx: no recorded files at {DATA}; set PERILUNE_DATA")
+        if file_format.startswith("evtx") and not DATA.is_dir():
+            print(f"{file_format}: no recorded files at {DATA}; set PERILUNE_DATA")
             continue
         with tempfile.TemporaryDirectory() as folder:
             found[file_format] = compare(file_format, given.keep or Path(folder), records)
         figures = found[file_format]
         print(
-            f"{file_format:7} {figures['per_second']:>9,} records/CPU s, {figures['share']:.0%} of the baseline's "
+            f"{file_format:10} {figures['per_second']:>9,} records/CPU s, {figures['share']:.0%} of the baseline's "
             f"{figures['baseline_per_second']:,}; peak {figures['peak_mb']} MB, {figures['flat']} times that of a tenth"
         )
     print(json.dumps({"bench": "readers", "quick": given.quick, "formats": found}))
