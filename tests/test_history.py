@@ -176,6 +176,7 @@ def test_a_hunt_says_what_is_new_here(tmp_path: Path) -> None:
     )  # fmt: skip
     assert facts["parent"][1] == ("new", "unusual")
     assert facts["host"][1] == ("common", "usual")
+    assert facts["frequency"][1] == ("common",), "a usual number of runs clears nothing"
     assert facts["account"][1] == ("common", "usual")
 
 
@@ -198,3 +199,15 @@ def test_the_overview_counts_hosts_and_days(tmp_path: Path) -> None:
     assert {(one.hosts, one.days, one.runs) for one in found.uses} == {(2, 2, 4)}
     assert history.overview(tmp_path / "h", host="A", interpreter=None, limit=9).runs == 2
     assert pa.types.is_date(COUNTS.field("day").type)
+
+
+def test_resources_are_told_where_a_source_has_them(tmp_path: Path) -> None:
+    usual = [run(day) | {"AdditionalFields": '{"cpu_percent": 3}'} for day in range(1, 10)]
+    history.build([parquet(tmp_path / "past", usual)], tmp_path / "h", workers=1, now=NOW)
+    attack = run(0) | {"AdditionalFields": '{"cpu_percent": 390}', "ProcessCommandLine": "lua5.4 /dev/shm/.x.lua"}
+    found = perilune.hunt([parquet(tmp_path / "now", [attack])], baseline=tmp_path / "h")
+    (case,) = found.cases
+    assert case.facts.has(Source.RESOURCES)
+    (fact,) = [fact for fact in case.facts.of(Kind.BASELINE) if fact.name == "resources"]
+    assert fact.tags == ("new", "unusual")
+    assert fact.text == "lua with CPU up to 512 %, or more: never before on web-01, in 9 days of history"

@@ -35,6 +35,8 @@ __all__ = ["Built", "Overview", "build", "learned", "overview"]
 compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
 
 _EPOCH = date(1970, 1, 1)
+SPEAKS_FOR = ("host", "account", "parent", "script")  # an ordinary hour or shape of arguments clears nothing
+RESOURCES = (Facet.CPU.value, Facet.MEMORY.value)
 ACCUSING = 24  # the score from which a finding accuses: below it are facts on which others build
 
 
@@ -239,6 +241,8 @@ def learned(folder: Path, findings: Sequence[Finding]) -> Asked | None:
         days = selected[key].days(uses[0].host, uses[0].time.date())
         enough = len(days) >= baseline.LEAST_DAYS
         history = {Source.BASELINE: Coverage(len(days) if enough else 0, len(days))}
+        if any(one.facet in RESOURCES and one.standing is not Standing.UNKNOWN for one in found):
+            history[Source.RESOURCES] = Coverage(len(days), len(days))
         return [as_fact(one) for one in found], history
 
     return ask
@@ -246,13 +250,13 @@ def learned(folder: Path, findings: Sequence[Finding]) -> Asked | None:
 
 def as_fact(one: Learned) -> Fact:
     """What the history says as a fact of a case."""
-    known_elsewhere = baseline.is_common_elsewhere(one)
-    odd = one.standing is Standing.NEW and not known_elsewhere
-    tags = {Standing.COMMON: ("usual",), Standing.NEW: ("unusual",) if odd else (), Standing.RARE: ()}
-    return Fact(
-        Kind.BASELINE, one.facet, one.text, one.value, one.event, one.time, one.host, True,
-        (one.standing.value, *tags.get(one.standing, ())),
-    )  # fmt: skip
+    elsewhere = one.facet not in RESOURCES and baseline.is_common_elsewhere(one)
+    odd = one.standing is Standing.NEW and not elsewhere
+    known = one.standing is Standing.COMMON and one.facet in SPEAKS_FOR
+    name = "resources" if one.facet in RESOURCES else one.facet
+    value = one.interpreter if one.facet == Facet.HOST.value else one.value
+    tags = (one.standing.value, *("unusual",) * odd, *("usual",) * known)
+    return Fact(Kind.BASELINE, name, one.text, value, one.event, one.time, one.host, True, tags)
 
 
 def _days_of(store: BaselineStore) -> dict[str, set[date]]:

@@ -28,7 +28,7 @@ def history(uses: Iterable[Use], runs: int = 1) -> History:
     known: dict[str, set[date]] = {}
     for one in uses:
         known.setdefault(one.host, set()).add(one.time.date())
-        for facet in Facet:
+        for facet in [facet for facet in Facet if one.value(facet)]:
             key = (one.time.date(), facet.value, one.interpreter, one.host, one.value(facet))
             row = rows.setdefault(key, dict(zip(COUNTS.names, (*key, 0, one.time, one.time), strict=True)))
             row["runs"] = int(str(row["runs"])) + runs
@@ -117,3 +117,17 @@ def test_each_value_is_told_once() -> None:
     found = learn([use(), use(), use(script="/y.lua")], history([]), {}, today={})
     assert [one.value for one in found if one.facet == "script"] == ["/x.lua", "/y.lua"]
     assert learn([], history([]), {}, today={}) == []
+
+
+@pytest.mark.parametrize(
+    ("step", "standing"), [("up to 16 MiB", "common"), ("up to 32 MiB", "common"), ("up to 64 MiB", "new")]
+)
+def test_more_memory_than_ever_is_odd_and_less_is_not(step: str, standing: str) -> None:
+    held = history(use(n, memory="up to 32 MiB") for n in range(1, 12))
+    assert asked(held, use(memory=step), facet="memory").standing.value == standing
+
+
+def test_without_figures_resources_are_unknown() -> None:
+    one = asked(history(use(n) for n in range(1, 12)), use(cpu="up to 64 %"), facet="cpu")
+    assert one.standing is Standing.UNKNOWN
+    assert "cpu figures of lua here on 7 earlier days; it has 0" in one.text

@@ -78,3 +78,20 @@ def test_another_event_has_another_digest(change: dict[str, object]) -> None:
     row = process(7, 1, "/usr/bin/lua5.4", 5, command="lua x.lua", DeviceName="a")
     found = observing.observe(table("DeviceProcessEvents", row, row | change), programs)
     assert len(set(found.column("digest").to_pylist())) == 2
+
+
+@pytest.mark.parametrize(
+    ("fields", "cpu", "memory"),
+    [
+        ('{"cpu_percent": 97.5, "resident_size": "52428800"}', "up to 128 %", "up to 64 MiB"),
+        ('{"CpuPercent":"0.2","WorkingSetSize":1}', "up to 1 %", "up to 1 MiB"),
+        ('{"process.cpu.pct": 64, "process.memory.rss.bytes": 67108864}', "up to 64 %", "up to 64 MiB"),
+        ('{"cpu_percent": 999999999, "resident_size": 999999999999999999}', "up to 2048 %", "up to 1048576 MiB"),
+        ('{"cpu_percent": "n/a"}', "", ""),
+        ("not json", "", ""),
+        (None, "", ""),
+    ],
+)
+def test_what_a_run_used_is_a_step(fields: str | None, cpu: str, memory: str) -> None:
+    found = use("lua x.lua", AdditionalFields=fields)
+    assert (found.cpu, found.memory) == (cpu, memory)

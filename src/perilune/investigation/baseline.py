@@ -19,7 +19,7 @@ from statistics import median
 
 import pyarrow as pa
 
-from perilune.model.baseline import Facet, Learned, Standing, Use
+from perilune.model.baseline import CPU_STEPS, MEMORY_STEPS, Facet, Learned, Standing, Use
 
 LEAST_DAYS = 7  # of history before a host's uses are called anything
 LEAST_TIMES = 3  # days on which a use was seen, to be called usual
@@ -28,6 +28,7 @@ LEAST_HOSTS = 5  # with a history, before the fleet is spoken of
 BUSY = 50  # runs of one day that are counted at most
 HOUR_RUNS = 20  # runs of an interpreter on a host before its hours are spoken of
 MOST_USES = 500  # of one case that are looked at
+STEPS = {Facet.CPU: CPU_STEPS, Facet.MEMORY: MEMORY_STEPS}
 
 Accused = Mapping[tuple[str, str, str, str], Collection[date]]  # (facet, interpreter, host, value) -> days
 
@@ -125,6 +126,8 @@ def _learned(facet: Facet, value: str, use: Use, history: History, before: date,
         return _with(base, Standing.UNKNOWN, needs=_too_short(use, len(days), before))
     if facet is Facet.HOUR:
         return _hour(base, use, history, before, accused)
+    if facet in STEPS:
+        return _as_much(base, facet, use, history, before, accused)
     if not seen and history.runs(facet, use, None, before, accused):
         return _with(base, Standing.UNKNOWN, needs=f"more than a day's {facet.value}s that are kept: it had too many")
     return _with(base, _standing(len(seen), len(days)))
@@ -158,6 +161,23 @@ def _hour(base: Learned, use: Use, history: History, before: date, accused: Accu
     return _with(base, found_days, days=len(near), runs=sum(near.values()))
 
 
+def _as_much(base: Learned, facet: Facet, use: Use, history: History, before: date, accused: Accused) -> Learned:
+    """Whether as much of a resource, or more, was used before."""
+    steps = STEPS[facet]
+    seen: dict[date, int] = {}
+    figures: dict[date, int] = {}
+    for step in steps:
+        found = history.runs(facet, use, step, before, accused)
+        figures |= found
+        if steps.index(step) >= steps.index(base.value):
+            seen |= found
+    if len(figures) < LEAST_DAYS:
+        needs = f"{facet} figures of {use.interpreter} here on {LEAST_DAYS} earlier days; it has {len(figures)}"
+        return _with(base, Standing.UNKNOWN, needs=needs)
+    standing = Standing.NEW if not seen else Standing.COMMON if len(seen) >= LEAST_TIMES else Standing.RARE
+    return _with(base, standing, days=len(seen), runs=sum(min(runs, BUSY) for runs in seen.values()))
+
+
 def _frequency(use: Use, history: History, before: date, accused: Accused, today: Mapping[str, int]) -> Learned:
     """The runs of the case's first day against the days before, days without one counted as such."""
     days = history.days(use.host, before)
@@ -188,6 +208,7 @@ def _with(base: Learned, standing: Standing, **more: object) -> Learned:
 _SAID = {
     "host": "{interpreter}", "account": "{interpreter} as {value}", "parent": "{interpreter} from {value}",
     "script": "{interpreter} with the script {value}", "shape": "{interpreter} with arguments like `{value}`",
+    "cpu": "{interpreter} with CPU {value}, or more", "memory": "{interpreter} with memory {value}, or more",
     "hour": "{interpreter} at this hour ({value}:00 UTC)", "frequency": "{interpreter} this often",
 }  # fmt: skip
 
@@ -197,7 +218,7 @@ def _words(one: Learned) -> str:
     if one.standing is Standing.UNKNOWN:
         return f"{what}: unknown (needs {one.needs})"
     fleet = ""
-    if one.of_hosts >= LEAST_HOSTS and one.facet not in ("hour", "frequency"):
+    if one.of_hosts >= LEAST_HOSTS and one.facet not in ("hour", "frequency", "cpu", "memory"):
         fleet = f"; seen on {one.hosts:,} of {one.of_hosts:,} hosts"
     if one.standing is Standing.NEW:
         return f"{what}: never before on {one.host}, in {one.history:,} days of history{fleet}"

@@ -9,6 +9,7 @@ temporary names, a user's own folder) is taken out, so that the same habit is th
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -18,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from perilune.model.baseline import Use
+from perilune.model.baseline import CPU_STEPS, MEMORY_STEPS, Use
 from perilune.model.tables import Table
 
 compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
@@ -28,9 +29,9 @@ Programs = Callable[[str, str], str]  # (image, original file name) -> the inter
 TABLE = "DeviceProcessEvents"
 COLUMNS = """
     Timestamp DeviceName FileName FolderPath ProcessCommandLine ProcessVersionInfoOriginalFileName XUser AccountName
-    InitiatingProcessFileName InitiatingProcessFolderPath ProcessId XSourceFile XSourceRecord
+    InitiatingProcessFileName InitiatingProcessFolderPath ProcessId XSourceFile XSourceRecord AdditionalFields
 """.split()
-TEXTS = ("interpreter", "host", "account", "parent", "script", "shape", "hour")
+TEXTS = ("interpreter", "host", "account", "parent", "script", "shape", "hour", "cpu", "memory")
 MAX_SHAPE = 100
 DAY = 86_400_000_000
 _SCRIPTS = "lua[cu]?|luau|ps[md]?1|py[cw]?|sh|bash|zsh|js|jse|mjs|cjs|ts|vb[se]|wsf|hta|bat|cmd|pl|pm|rb|php|tcl|au3|a3x|ahk|nse|scpt|applescript|kix|r|jl|exs|groovy|ksh|csh|fish"
@@ -47,6 +48,10 @@ _SHAPE = (  # of the arguments, one after the other
     (rf"(?i)[^\s=]+\.(?:{_SCRIPTS})\b", "F"),
     (r"(?i)\b0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+", "0"),
 )
+
+# What sensors call the share of a processor and the resident memory of a process, in the fields that no column takes.
+_CPU = r"(?i)\"(?:process\.cpu\.pct|cpu_?percent|cpu_?pct|cpu_?usage|percent_?processor_?time)\"\s*:\s*\"?(?P<n>\d{1,9}(?:\.\d{1,9})?)"
+_MEMORY = r"(?i)\"(?:process\.memory\.rss\.bytes|resident_?size|working_?set(?:_?(?:size|bytes))?|memory_?bytes|rss_?bytes|peak_?working_?set_?size)\"\s*:\s*\"?(?P<n>\d{1,18})"
 
 
 def observe(table: Table, programs: Programs) -> pa.Table:
@@ -66,6 +71,8 @@ def observe(table: Table, programs: Programs) -> pa.Table:
         "script": _mapped(commands, scripts),
         "shape": _mapped(commands, shapes),
         "hour": _hours(times),
+        "cpu": _steps(mine, _CPU, 1, CPU_STEPS),
+        "memory": _steps(mine, _MEMORY, 1 << 20, MEMORY_STEPS),
     }
     digests = _digests(times, [found["host"], commands, _first(mine, "FolderPath", "FileName")], mine)
     return pa.table({"place": pa.array(places), "time": pa.array(times), "digest": pa.array(digests), **found})
@@ -184,6 +191,25 @@ def _times(table: Table) -> npt.NDArray[np.int64]:
     """Microseconds since 1970; -1 where a row has no time, or one before that."""
     column = compute.fill_null(compute.cast(table.column("Timestamp"), pa.int64()), -1)
     return cast("npt.NDArray[np.int64]", column.to_numpy())
+
+
+def _steps(table: Table, pattern: str, unit: int, steps: Sequence[str]) -> pa.DictionaryArray[Any, Any]:
+    """The step of each row's figure; null where it has none."""
+
+    def of(texts: pa.Array[Any]) -> pa.Array[Any]:
+        found = compute.extract_regex(texts, pattern)
+        numbers = found.field("n").to_pylist() if len(found) else []
+        valid = found.is_valid().to_pylist()
+        return pa.array(
+            [_step(float(n) / unit, steps) if held and n else None for n, held in zip(numbers, valid, strict=True)],
+            pa.string(),
+        )
+
+    return _mapped(_dictionary(table, "AdditionalFields"), of)
+
+
+def _step(number: float, steps: Sequence[str]) -> str:
+    return steps[min(max(math.ceil(number) - 1, 0).bit_length(), len(steps) - 1)]
 
 
 _WEEK = [f"{day} {hour:02}" for day in ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed") for hour in range(24)]

@@ -26,6 +26,13 @@ class Facet(StrEnum):
     SCRIPT = "script"
     SHAPE = "shape"
     HOUR = "hour"
+    CPU = "cpu"
+    MEMORY = "memory"
+
+
+# What a run used, where its source says so, rounded up to the next power of two; larger is the last.
+CPU_STEPS = tuple(f"up to {1 << n} %" for n in range(12))
+MEMORY_STEPS = tuple(f"up to {1 << n} MiB" for n in range(21))
 
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -42,6 +49,7 @@ class Use:
 
     shape   its arguments with everything particular taken out
     hour    of the week in UTC: `Mon 14`
+    cpu, memory  one of the steps
     """
 
     interpreter: str
@@ -53,6 +61,8 @@ class Use:
     hour: str
     time: datetime
     event: EventRef
+    cpu: str = ""
+    memory: str = ""
 
     def value(self, facet: Facet) -> str:
         return self.host if facet is Facet.HOST else str(getattr(self, facet.value))
