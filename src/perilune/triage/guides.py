@@ -163,9 +163,8 @@ def _joined(own: Guide, common: Guide) -> Guide:
 
 
 def _content(name: str) -> Mapping[str, object]:
-    found = yaml.load(
-        (files("perilune") / "content" / "guides" / name).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
-    )
+    text = (files("perilune") / "content" / "guides" / name).read_text(encoding="utf-8")
+    found = yaml.load(text, Loader=yaml.CSafeLoader)
     if not isinstance(found, dict):
         raise ContentError("a guide is keys and values", where=name)
     return found
