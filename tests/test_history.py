@@ -211,3 +211,11 @@ def test_resources_are_told_where_a_source_has_them(tmp_path: Path) -> None:
     (fact,) = [fact for fact in case.facts.of(Kind.BASELINE) if fact.name == "resources"]
     assert fact.tags == ("new", "unusual")
     assert fact.text == "lua with CPU up to 512 %, or more: never before on web-01, in 9 days of history"
+
+
+def test_a_damaged_history_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    history.build([parquet(tmp_path / "logs", [run(1)])], tmp_path / "h", workers=1, now=NOW)
+    for path in (tmp_path / "h").glob("counts-*"):
+        path.write_bytes(b"PAR1 no more")
+    with pytest.raises(StoreError, match="cannot be read"):
+        perilune.hunt([tmp_path / "logs"], baseline=tmp_path / "h")

@@ -30,7 +30,7 @@ from perilune.runners import local, rowgroups
 from perilune.store.baselines import BaselineStore, Digests
 from perilune.store.parquet import MARK
 
-__all__ = ["Built", "Overview", "build", "learned", "overview"]
+__all__ = ["Built", "Overview", "Past", "build", "load", "overview"]
 
 compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
 
@@ -216,36 +216,48 @@ class _Digests:
         return found
 
 
-def learned(folder: Path, findings: Sequence[Finding]) -> Asked | None:
-    """Asks the history in a folder about a case; None where there is none.
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A history that was found whole, ready to be asked. `known`: by host, its days."""
 
-    findings: all of the run. What they accuse does not speak for itself.
-    """
+    store: BaselineStore
+    known: Mapping[str, set[date]]
+
+    def about(self, findings: Sequence[Finding]) -> Asked:
+        """Asks it about a case. What the findings of the run accuse does not speak for itself."""
+        accused = baseline.accusations(_uses_of([f for f in findings if f.score >= ACCUSING]))
+        selected: dict[tuple[str, ...], baseline.History] = {}
+
+        def ask(scope: Scope) -> tuple[Sequence[Fact], Mapping[Source, Coverage]]:
+            uses = _uses_in(scope)
+            if not uses:
+                return (), {}
+            key = (uses[0].host, *sorted({use.value(facet) for use in uses for facet in Facet}))
+            if key not in selected:
+                selected.clear()  # cases of one intrusion come one after the other; more need not be held
+                selected[key] = baseline.History(_select(self.store, uses), self.known)
+            found = baseline.learn(uses, selected[key], accused, today=_today(scope, uses))
+            return [as_fact(one) for one in found], _coverage(found, selected[key].days(*_when(uses)))
+
+        return ask
+
+
+def _when(uses: Sequence[Use]) -> tuple[str, date]:
+    return uses[0].host, uses[0].time.date()
+
+
+def _coverage(found: Sequence[Learned], days: Sequence[date]) -> dict[Source, Coverage]:
+    """Whether the history is long enough to speak, and whether it knows resources."""
+    history = {Source.BASELINE: Coverage(len(days) if len(days) >= baseline.LEAST_DAYS else 0, len(days))}
+    if any(one.facet in RESOURCES and one.standing is not Standing.UNKNOWN for one in found):
+        history[Source.RESOURCES] = Coverage(len(days), len(days))
+    return history
+
+
+def load(folder: Path) -> Past | None:
+    """The history in a folder; None where there is none. Raises `StoreError` where it is damaged."""
     store = BaselineStore(folder)
-    if not store.days:
-        return None
-    known = _days_of(store)
-    accused = baseline.accusations(_uses_of([f for f in findings if f.score >= ACCUSING]))
-    selected: dict[tuple[str, ...], baseline.History] = {}
-
-    def ask(scope: Scope) -> tuple[Sequence[Fact], Mapping[Source, Coverage]]:
-        uses = _uses_in(scope)
-        if not uses:
-            return (), {}
-        names = tuple(sorted({use.interpreter for use in uses}))
-        key = (*names, *sorted({use.value(facet) for use in uses for facet in Facet}))
-        if key not in selected:
-            selected.clear()
-            selected[key] = baseline.History(_select(store, uses, names), known)
-        found = baseline.learn(uses, selected[key], accused, today=_today(scope, uses))
-        days = selected[key].days(uses[0].host, uses[0].time.date())
-        enough = len(days) >= baseline.LEAST_DAYS
-        history = {Source.BASELINE: Coverage(len(days) if enough else 0, len(days))}
-        if any(one.facet in RESOURCES and one.standing is not Standing.UNKNOWN for one in found):
-            history[Source.RESOURCES] = Coverage(len(days), len(days))
-        return [as_fact(one) for one in found], history
-
-    return ask
+    return Past(store, _days_of(store)) if store.days else None
 
 
 def as_fact(one: Learned) -> Fact:
@@ -268,13 +280,14 @@ def _days_of(store: BaselineStore) -> dict[str, set[date]]:
     return found
 
 
-def _select(store: BaselineStore, uses: Sequence[Use], names: Sequence[str]) -> pa.Table:
+def _select(store: BaselineStore, uses: Sequence[Use]) -> pa.Table:
     """The counts that the uses can ask for: their host's, and their values on any host."""
+    names = sorted({use.interpreter for use in uses})
     values = sorted({use.value(facet) for use in uses for facet in Facet if facet not in (Facet.HOST, Facet.HOUR)})
     field = compute.field
     asked = (field("host") == uses[0].host) | (field("facet") == Facet.HOST.value) | field("value").isin(values)
     days = [day for day in store.days if day < uses[0].time.date()]
-    return store.select(field("interpreter").isin(list(names)) & asked, days)
+    return store.select(field("interpreter").isin(names) & asked, days)
 
 
 def _uses_in(scope: Scope) -> list[Use]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from perilune import correlating, readers, reading
+from perilune import correlating, history, readers, reading
 from perilune.casework import investigate
 from perilune.correlating import correlated
 from perilune.decoding import Decoder
@@ -22,7 +22,6 @@ from perilune.detection import linking, matching
 from perilune.detection.kql import hunts
 from perilune.detection.oracle import Explanation
 from perilune.errors import UsageError
-from perilune.history import learned
 from perilune.judging import Hits, judge
 from perilune.model.case import Case
 from perilune.model.findings import Explained, Finding
@@ -103,6 +102,7 @@ def hunt(
         baseline: the folder of a learned history, as `perilune baseline build` makes it.
         today: decides which suppressions have expired and how old an entry of a list is.
     """
+    past = history.load(baseline) if baseline else None
     ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
     sources: list[SourceReport] = []
     spool = Spool()
@@ -133,7 +133,7 @@ def hunt(
     beside = load_surroundings(content, today or datetime.now(UTC).date())
     kept, suppressed = suppress(judged.findings, beside.suppressions, today or datetime.now(UTC).date())
     judged = replace(judged, findings=kept)
-    around = replace(beside.around, learned=learned(baseline, judged.findings) if baseline else None)
+    around = replace(beside.around, learned=past.about(judged.findings) if past else None)
     cases, findings = investigate(judged, spool, sources, around, feedback)
     return Hunt(
         cases=cases,
