@@ -27,7 +27,7 @@ from perilune.readers.sources import Opener, Source
 from perilune.runners import crew
 from perilune.runners.local import usable_cores
 
-WORTHWHILE = 128 * MIB  # of logs: less is read before other processes have begun
+WORTHWHILE = 256 * MIB  # of logs: a process takes as long to begin as to read a third of this
 _RANGE_BYTES = SIZE
 _UNIT_BYTES = 16 * MIB
 _UNIT_FILES = 256

@@ -185,6 +185,20 @@ def test_the_prompt_on_a_terminal(log: Path, tmp_path: Path) -> None:
     assert "6 * 7" in (home / "kql_history").read_text(encoding="utf-8")
 
 
+def test_the_users_own_mappings_are_used(tmp_path: Path) -> None:
+    folder = tmp_path / "home" / "content" / "mappings"
+    folder.mkdir(parents=True)
+    (folder / "own.yml").write_text(
+        "about: x\nmaps:\n  - kind: own:flow\n    table: DeviceNetworkEvents\n    flat: true\n"
+        "    recognise: {has: [From IP, To IP]}\n    columns: {LocalIP: From IP, RemoteIP: To IP}\n"
+    )
+    (tmp_path / "own.csv").write_text("From IP,To IP\n10.0.0.5,203.0.113.9\n")
+    ran = kql(
+        "DeviceNetworkEvents | project RemoteIP", tmp_path / "own.csv", "--csv", PERILUNE_HOME=str(tmp_path / "home")
+    )
+    assert "203.0.113.9" in ran.stdout
+
+
 def _typed(command: list[str], lines: list[str], pty: object) -> str:
     import select
     import time
