@@ -120,9 +120,9 @@ def read_only(data: Path, folder: Path, jobs: int) -> tuple[int, int]:
 
 
 def build(data: Path, folder: Path, jobs: int) -> tuple[int, int]:
-    from perilune import history
+    from perilune import learning
 
-    done = history.build([data], folder, workers=jobs)
+    done = learning.build([data], folder, workers=jobs)
     return done.events, done.runs
 
 

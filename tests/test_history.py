@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import perilune
-from perilune import history
+from perilune import history, learning
 from perilune.errors import StoreError
 from perilune.model.baseline import COUNTS
 from perilune.model.facts import Kind, Source
@@ -55,13 +55,13 @@ def counts(folder: Path) -> Counter[tuple[object, ...]]:
 
 def test_an_event_counts_once(tmp_path: Path) -> None:
     logs = parquet(tmp_path / "logs", [run(1), run(1, n=1), run(2)])
-    first = history.build([logs], tmp_path / "h", workers=1, now=NOW)
+    first = learning.build([logs], tmp_path / "h", workers=1, now=NOW)
     assert (first.events, first.runs, first.known, len(first.days)) == (3, 3, 0, 2)
     before = counts(tmp_path / "h")
-    again = history.build([logs], tmp_path / "h", workers=1, now=NOW)
+    again = learning.build([logs], tmp_path / "h", workers=1, now=NOW)
     assert (again.runs, again.known, again.days) == (0, 3, ())
     more = parquet(tmp_path / "more", [run(1), run(1, n=2), run(1, n=2)])
-    third = history.build([more], tmp_path / "h", workers=1, now=NOW)
+    third = learning.build([more], tmp_path / "h", workers=1, now=NOW)
     assert (third.runs, third.known) == (1, 2)
     assert sum(counts(tmp_path / "h").values()) == sum(before.values()) * 4 // 3
 
@@ -73,14 +73,14 @@ def test_any_reader_s_events_are_the_same_events(tmp_path: Path) -> None:
         'comm="lua5.4" exe="/usr/bin/lua5.4" key="exec"\n'
         'type=EXECVE msg=audit(1795278909.1:7): argc=2 a0="lua5.4" a1="/tmp/x.lua"\n'
     )
-    assert history.build([log], tmp_path / "h", now=NOW).runs == 1
+    assert learning.build([log], tmp_path / "h", now=NOW).runs == 1
     with ParquetFolder(tmp_path / "converted") as written:
         from perilune import readers
 
         for item in readers.read([log]):
             if isinstance(item, Table):
                 written.add(item)
-    done = history.build([tmp_path / "converted"], tmp_path / "h", workers=1, now=NOW)
+    done = learning.build([tmp_path / "converted"], tmp_path / "h", workers=1, now=NOW)
     assert (done.runs, done.known) == (0, 1)
 
 
@@ -98,9 +98,9 @@ def test_builds_in_any_portions_come_to_the_same(events: list[Row], data: st.Dat
     for number in range(data.draw(st.integers(1, 3))):
         some = data.draw(st.lists(st.sampled_from(events), max_size=8)) if events else []
         if some:
-            history.build([parquet(here / f"p{number}", some)], here / "bits", workers=1, now=NOW)
+            learning.build([parquet(here / f"p{number}", some)], here / "bits", workers=1, now=NOW)
     for name in ("bits", "whole") if events else ():
-        history.build([parquet(here / f"all-{name}", events)], here / name, workers=1, now=NOW)
+        learning.build([parquet(here / f"all-{name}", events)], here / name, workers=1, now=NOW)
         if name == "whole":
             assert counts(here / "bits") == counts(here / "whole")
     if events:
@@ -112,7 +112,7 @@ def test_builds_in_any_portions_come_to_the_same(events: list[Row], data: st.Dat
 def test_too_many_values_are_counted_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("perilune.investigation.counting.MAX_VALUES", 2)
     rows = [run(1, script=f"/opt/{name}.lua", n=n) for n, name in enumerate(["a", "a", "a", "b", "b", "c", "d"])]
-    history.build([parquet(tmp_path / "logs", rows)], tmp_path / "h", workers=1, now=NOW)
+    learning.build([parquet(tmp_path / "logs", rows)], tmp_path / "h", workers=1, now=NOW)
     kept = {row["value"]: row["runs"] for row in BaselineStore(tmp_path / "h").select().to_pylist()
             if row["facet"] == "script"}  # fmt: skip
     assert kept == {"/opt/a.lua": 3, "/opt/b.lua": 2, None: 2}
@@ -120,20 +120,20 @@ def test_too_many_values_are_counted_together(tmp_path: Path, monkeypatch: pytes
 
 def test_old_days_are_closed_and_say_so(tmp_path: Path) -> None:
     logs = parquet(tmp_path / "logs", [run(1), run(100)])
-    assert history.build([logs], tmp_path / "h", workers=1, now=NOW).runs == 2
-    again = history.build([logs], tmp_path / "h", workers=1, now=NOW)
+    assert learning.build([logs], tmp_path / "h", workers=1, now=NOW).runs == 2
+    again = learning.build([logs], tmp_path / "h", workers=1, now=NOW)
     assert (again.runs, again.known, again.closed) == (0, 1, 1)
 
 
 def test_a_build_that_breaks_off_leaves_what_there_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    history.build([parquet(tmp_path / "logs", [run(1)])], tmp_path / "h", workers=1, now=NOW)
+    learning.build([parquet(tmp_path / "logs", [run(1)])], tmp_path / "h", workers=1, now=NOW)
     before = counts(tmp_path / "h")
     monkeypatch.setattr(BaselineStore, "_replace", lambda self, index: (_ for _ in ()).throw(OSError("full")))
     with pytest.raises(OSError, match="full"):
-        history.build([parquet(tmp_path / "more", [run(1, n=5)])], tmp_path / "h", workers=1, now=NOW)
+        learning.build([parquet(tmp_path / "more", [run(1, n=5)])], tmp_path / "h", workers=1, now=NOW)
     monkeypatch.undo()
     assert counts(tmp_path / "h") == before
-    assert history.build([tmp_path / "more"], tmp_path / "h", workers=1, now=NOW).runs == 1
+    assert learning.build([tmp_path / "more"], tmp_path / "h", workers=1, now=NOW).runs == 1
     assert len(list((tmp_path / "h").glob("*.parquet"))) == 2, "what broke off is cleared away"
 
 
@@ -148,7 +148,7 @@ def test_a_damaged_history_says_so(tmp_path: Path, text: str, said: str) -> None
 
 def test_only_one_build_writes(tmp_path: Path) -> None:
     with BaselineStore(tmp_path).lock(), pytest.raises(StoreError, match="another build"):
-        history.build([parquet(tmp_path / "logs", [run(1)])], tmp_path, workers=1, now=NOW)
+        learning.build([parquet(tmp_path / "logs", [run(1)])], tmp_path, workers=1, now=NOW)
 
 
 def test_digests_of_a_day_are_kept_sorted(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_digests_of_a_day_are_kept_sorted(tmp_path: Path) -> None:
 
 def hunted(tmp_path: Path, days: int) -> list[tuple[str, str, tuple[str, ...]]]:
     usual = [run(day, script="/opt/a.lua", n=n) for day in range(1, days + 1) for n in range(2)]
-    history.build([parquet(tmp_path / "past", usual)], tmp_path / "h", workers=1, now=NOW) if usual else None
+    learning.build([parquet(tmp_path / "past", usual)], tmp_path / "h", workers=1, now=NOW) if usual else None
     attack = run(0) | {"ProcessCommandLine": "lua5.4 /dev/shm/.x.lua", "InitiatingProcessFileName": "nginx"}
     found = perilune.hunt([parquet(tmp_path / "now", [attack])], baseline=tmp_path / "h")
     (case,) = found.cases
@@ -193,7 +193,7 @@ def test_a_hunt_without_a_history_has_no_such_facts(tmp_path: Path) -> None:
 
 def test_the_overview_counts_hosts_and_days(tmp_path: Path) -> None:
     rows = [run(day, host=host) for day in (1, 2) for host in ("a", "b")]
-    history.build([parquet(tmp_path / "logs", rows)], tmp_path / "h", workers=1, now=NOW)
+    learning.build([parquet(tmp_path / "logs", rows)], tmp_path / "h", workers=1, now=NOW)
     found = history.overview(tmp_path / "h", host=None, interpreter="lua", limit=3)
     assert (len(found.days), found.hosts, found.runs, found.short, len(found.uses)) == (2, 2, 4, 2, 3)
     assert {(one.hosts, one.days, one.runs) for one in found.uses} == {(2, 2, 4)}
@@ -203,7 +203,7 @@ def test_the_overview_counts_hosts_and_days(tmp_path: Path) -> None:
 
 def test_resources_are_told_where_a_source_has_them(tmp_path: Path) -> None:
     usual = [run(day) | {"AdditionalFields": '{"cpu_percent": 3}'} for day in range(1, 10)]
-    history.build([parquet(tmp_path / "past", usual)], tmp_path / "h", workers=1, now=NOW)
+    learning.build([parquet(tmp_path / "past", usual)], tmp_path / "h", workers=1, now=NOW)
     attack = run(0) | {"AdditionalFields": '{"cpu_percent": 390}', "ProcessCommandLine": "lua5.4 /dev/shm/.x.lua"}
     found = perilune.hunt([parquet(tmp_path / "now", [attack])], baseline=tmp_path / "h")
     (case,) = found.cases
@@ -214,7 +214,7 @@ def test_resources_are_told_where_a_source_has_them(tmp_path: Path) -> None:
 
 
 def test_a_damaged_history_is_said_before_anything_is_read(tmp_path: Path) -> None:
-    history.build([parquet(tmp_path / "logs", [run(1)])], tmp_path / "h", workers=1, now=NOW)
+    learning.build([parquet(tmp_path / "logs", [run(1)])], tmp_path / "h", workers=1, now=NOW)
     for path in (tmp_path / "h").glob("counts-*"):
         path.write_bytes(b"PAR1 no more")
     with pytest.raises(StoreError, match="cannot be read"):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from perilune.history import programs
 from perilune.investigation import observing
+from perilune.learning import programs
 from perilune.model.baseline import Use
 from tests.build import at, process, table
 

@@ -11,7 +11,8 @@ from perilune.cli.main import EXIT_NOTHING, EXIT_PARTIAL
 from perilune.errors import UsageError
 
 if TYPE_CHECKING:
-    from perilune.history import Built, Overview
+    from perilune.investigation.habits import Overview
+    from perilune.learning import Built
 
 _FOLDER = click.option(
     "--dir",
@@ -41,13 +42,13 @@ def build(paths: tuple[Path, ...], folder: Path | None, jobs: int | None, as_jso
     An event counts once, however often and from whichever file it is read: give yesterday's logs every day, or the same
     folder again. Parquet that `perilune convert` wrote is read on all cores.
     """
-    from perilune import history, settings
+    from perilune import learning, settings
     from perilune.cli import console, output
     from perilune.model.sources import Reading
 
     configured = settings.load()
     content = configured.content if configured.content.is_dir() else None
-    done = history.build(paths, folder or configured.baseline_folder, workers=jobs, content=content)
+    done = learning.build(paths, folder or configured.baseline_folder, workers=jobs, content=content)
     if as_json:
         click.echo(output.dump(_built_object(done)))
     else:
