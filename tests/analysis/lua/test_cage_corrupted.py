@@ -16,7 +16,7 @@ import pytest
 
 from perilune.analysis.lua import cage
 from perilune.analysis.lua.locked.child import RUNTIMES
-from perilune.analysis.lua.run.passes import _RAN
+from perilune.analysis.lua.run.attempts import RAN
 from perilune.model.lua import Form, Identity, Outcome
 from tests.analysis.lua.test_cage import READY, WHY
 
@@ -75,7 +75,7 @@ def test_the_parent_lives(runtime: str, part: int) -> None:
     ends: dict[str, int] = {}
     for number in range(NUMBER // PARTS):
         found = cage.run(
-            corrupted(rng, compiled(runtime, number % 2 == 0)), Identity(Form.BYTECODE, _RAN[runtime]), budget=budget
+            corrupted(rng, compiled(runtime, number % 2 == 0)), Identity(Form.BYTECODE, RAN[runtime]), budget=budget
         )
         assert found.passes, found.reason  # a child was there, and ended
         assert not found.reason.startswith("the stubs failed"), found.reason
@@ -88,6 +88,6 @@ def test_the_parent_lives(runtime: str, part: int) -> None:
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_the_file_itself_runs(runtime: str) -> None:
     for strip in (False, True):
-        found = cage.run(compiled(runtime, strip), Identity(Form.BYTECODE, _RAN[runtime]))
+        found = cage.run(compiled(runtime, strip), Identity(Form.BYTECODE, RAN[runtime]))
         assert found.outcome is Outcome.EXPLAINED
         assert [(one.name, one.arguments) for one in found.events] == [("os.execute", ("id corrupted-3",))]

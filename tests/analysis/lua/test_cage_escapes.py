@@ -17,7 +17,7 @@ import yaml
 from perilune.analysis.lua import cage
 from perilune.analysis.lua.locked import seccomp, system
 from perilune.analysis.lua.locked.child import RUNTIMES
-from perilune.analysis.lua.run.passes import _RAN
+from perilune.analysis.lua.run.attempts import RAN
 from perilune.analysis.lua.run.records import read
 from perilune.analysis.lua.run.spawn import Ran, Zygote
 from perilune.model.lua import Form, Identity, Outcome
@@ -51,7 +51,7 @@ def test_it_ends_and_nothing_is_touched(case: dict[str, Any], runtime: str, cana
     code = case["code"].replace("@canary@", str(canary)).encode()
     budget = cage.Budget(pass_seconds=WALL, seconds=3 * WALL, steps=600_000, passes=2)
     started = time.monotonic()
-    found = cage.run(code, Identity(Form.SOURCE, _RAN[runtime]), budget=budget)
+    found = cage.run(code, Identity(Form.SOURCE, RAN[runtime]), budget=budget)
     assert time.monotonic() - started < 3 * WALL + 3  # the rest is for a busy machine
     assert found.outcome is not Outcome.NOT_EXECUTED, found.reason
     assert found.outcome in case.get("ends", list(Outcome)), found.reason

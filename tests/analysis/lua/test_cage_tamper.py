@@ -12,7 +12,7 @@ import yaml
 
 from perilune.analysis.lua import cage
 from perilune.analysis.lua.locked.child import RUNTIMES
-from perilune.analysis.lua.run.passes import _RAN
+from perilune.analysis.lua.run.attempts import RAN
 from perilune.model.lua import Form, Identity, Outcome
 from tests.analysis.lua.test_cage import READY, WHY, run
 
@@ -34,7 +34,7 @@ def _wanted(case: dict[str, Any], runtime: str) -> str:
 @pytest.mark.parametrize(("case", "runtime"), ALL, ids=lambda one: one if isinstance(one, str) else one["name"])
 def test_it_sees_a_plain_interpreter(case: dict[str, Any], runtime: str) -> None:
     code = case["code"].replace("RESULT(", "os.execute(").encode()
-    found = cage.run(code, Identity(Form.SOURCE, _RAN[runtime]), name="x.lua")
+    found = cage.run(code, Identity(Form.SOURCE, RAN[runtime]), name="x.lua")
     seen = [one.arguments[0] for one in found.events if one.name == "os.execute"]
     assert seen == [_wanted(case, runtime)], found.reason
 
