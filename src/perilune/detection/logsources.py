@@ -153,6 +153,7 @@ _MORE_CHANNELS: Mapping[str, tuple[str, ...]] = {
     "smbclient-connectivity": ("Microsoft-Windows-SmbClient/Connectivity",),
     "smbserver-connectivity": ("Microsoft-Windows-SMBServer/Connectivity",),
     "bits-client": ("Microsoft-Windows-Bits-Client/Operational",),
+    "winrm": ("Microsoft-Windows-WinRM/Operational",),
     "dhcp": ("Microsoft-Windows-DHCP-Server/FilterNotifications",),
 }
 
