@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import date
 from functools import cache
@@ -15,7 +16,7 @@ from perilune import casework, pipeline
 from perilune.investigation.gathering import Around
 from perilune.model.answers import Part, Said, Word
 from perilune.model.case import Case
-from perilune.model.facts import Source
+from perilune.model.facts import Kind, Source
 from perilune.model.findings import Judged
 from perilune.model.tables import Table
 from perilune.store.spool import Spool
@@ -144,3 +145,58 @@ def test_a_case_taken_apart_and_joined_again_is_whole() -> None:
     joined = casework.join([rest, taken])
     assert {f.id for f in joined.findings} == {f.id for f in case.findings}
     assert (joined.score, joined.host, joined.techniques[0]) == (case.score, case.host, case.techniques[0])
+
+
+def test_the_same_intrusion_on_two_hosts_is_one_case_that_names_both(tmp_path: Path) -> None:
+    text = (SAMPLES / WINDOWS).read_text(encoding="utf-8")
+    (tmp_path / "one.jsonl").write_text(text)
+    (tmp_path / "two.jsonl").write_text(text.replace("FIN-PC-12", "FIN-PC-44"))
+    found = pipeline.hunt([tmp_path], today=date(2026, 11, 22))
+    case = top(found.cases)
+    assert {host.split(".")[0] for host in case.hosts} == {"FIN-PC-12", "FIN-PC-44"}
+    other = case.hosts[1]
+    assert any(node.host == other and node.findings for node in case.tree)
+    assert any(entry.host == other for entry in case.timeline)
+    marked = {id_ for node in case.tree for id_ in node.findings}
+    assert marked == {f.id for f in case.findings if f.process is not None}
+    assert answers(case)["other-systems"].said is Said.YES  # type: ignore[attr-defined]
+    assert sum(one.score >= 70 for one in found.cases) <= 4
+
+
+CONTENT = {
+    "lists/bad.csv": "indicator,note\n203.0.113.61,loader\n",
+    "people/staff.yml": "people:\n  - {name: Lea, accounts: ['X\\lea.brandt'], hours: {mon-fri: '18:00-22:00'}}\n",
+    "assets/hosts.yml": "assets:\n  - {host: fin-pc-12, criticality: high, interpreters: [powershell]}\n",
+    "suppressions/broken.yml": "suppressions: 7\n",
+}
+
+
+def test_what_the_site_knows_answers_what_the_logs_cannot(tmp_path: Path) -> None:
+    for name, text in CONTENT.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = pipeline.hunt([SAMPLES / WINDOWS], content=tmp_path, today=date(2026, 11, 22))
+    said = answers(top(found.cases))
+    for id_ in ("known-bad-address", "escalate-known-bad", "times-and-users", "host-usual"):
+        assert said[id_].said is Said.YES, said[id_]  # type: ignore[attr-defined]
+    assert said["schedule"].said is Said.NO  # type: ignore[attr-defined]
+    escalation = top(found.cases).escalation
+    assert escalation is not None
+    assert {"escalate-known-bad", "critical-host"} <= {one.id for one in escalation.criteria if one.said is Said.YES}
+    assert [refusal.title for refusal in found.refused if "suppressions" in refusal.source] == ["broken.yml"]
+
+
+def test_a_sensor_that_saw_an_address_of_the_case_is_heard(tmp_path: Path) -> None:
+    """The endpoint's log has no connections; Zeek saw one to the address that the command line names."""
+    lines = (SAMPLES / LINUX).read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "audit.log").write_text("".join(line for line in lines if "SOCKADDR" not in line))
+    stamp = max(f.time for f in hunted(LINUX).findings if f.time is not None).timestamp()
+    (tmp_path / "conn.log").write_text(
+        json.dumps({"_path": "conn", "ts": stamp, "uid": "C1", "id.orig_h": "10.1.2.3", "id.orig_p": 5, "proto": "tcp",
+                    "id.resp_h": "203.0.113.77", "id.resp_p": 80, "conn_state": "SF"}) + "\n"
+    )  # fmt: skip
+    case = top(pipeline.hunt([tmp_path], today=date(2026, 11, 22)).cases)
+    (seen,) = [fact for fact in case.facts.of(Kind.CONNECTION) if "sensor" in fact.tags]
+    assert seen.own is None
+    assert "10.1.2.3 reached 203.0.113.77" in seen.text
+    assert answers(case)["unexpected-connection"].said is Said.YES  # type: ignore[attr-defined]

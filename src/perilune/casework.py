@@ -54,7 +54,13 @@ def investigate(
     for number, group in enumerate(groups):
         case = _case(group, hosts, judged.cut)
         if number < MAX_INVESTIGATED:
-            case = _answered(case, hosts, beside, related.elsewhere(case.host, wanted[number], seen), feedback or {})
+            case = _answered(
+                case,
+                hosts,
+                beside,
+                related.elsewhere(case.host, _span(case), wanted[number], seen, beside.lookup),
+                feedback or {},
+            )
         cases.append(with_input(case, judged.explained, sources))
     cases.sort(key=lambda case: (-case.score, -len(case.findings), case.key))
     return tuple(cases), tuple(sorted(placed, key=lambda f: (-f.score, f.id)))
@@ -125,6 +131,10 @@ def _all_rows(spool: Spool, columns: Sequence[str] = related.SEARCHED) -> Iterat
     """All rows of a run in bounded pieces."""
     for name in sorted(spool.rows):
         yield from spool.parts(name, columns)
+
+
+def _span(case: Case) -> tuple[datetime, datetime] | None:
+    return None if case.first is None or case.last is None else (case.first, case.last)
 
 
 def _marks_of(group: Sequence[Finding], marks: Mapping[str, Sequence[Mark]]) -> list[Mark]:

@@ -54,7 +54,8 @@ def gather(
     found: dict[Kind, list[Fact]] = defaultdict(list)
     for one in _find(scope, around, programs, users):
         found[one.kind].append(one)
-    found[Kind.ELSEWHERE] += elsewhere
+    for one in elsewhere:
+        found[one.kind].append(one)
     learned, history = around.learned(scope) if around.learned else ((), {})
     found[Kind.BASELINE] += learned
     kept = {kind: bounded(facts) for kind, facts in found.items() if facts}

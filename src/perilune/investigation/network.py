@@ -27,13 +27,11 @@ def find_connections(scope: Scope, lookup: Lookup | None = None) -> Iterator[Fac
     """The connections and name lookups of the case's processes, each with what is known of the other side."""
     for hit in owned(scope, "DeviceNetworkEvents"):
         if one := _connection(scope, hit):
-            yield _listed(one, lookup)
+            yield listed(one, lookup)
     for hit in owned(scope, "DeviceEvents"):
         if name := hit.text("XQueryName"):
             words = f"{hit.text('InitiatingProcessFileName') or 'a process'} asks for the name {name}"
-            yield _listed(
-                fact(scope, Kind.CONNECTION, "Name lookup", words, hit, name, "name", *_of_name(name)), lookup
-            )
+            yield listed(fact(scope, Kind.CONNECTION, "Name lookup", words, hit, name, "name", *_of_name(name)), lookup)
 
 
 def find_downloads(scope: Scope) -> Iterator[Fact]:
@@ -120,7 +118,7 @@ def _of_name(name: str) -> tuple[str, ...]:
     return ("private",) if single or local else ("public",)
 
 
-def _listed(one: Fact, lookup: Lookup | None) -> Fact:
+def listed(one: Fact, lookup: Lookup | None) -> Fact:
     """The fact with the lists that name its address."""
     if lookup is None or not one.value:
         return one

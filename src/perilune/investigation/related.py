@@ -8,13 +8,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 import pyarrow as pa
 
-from perilune.investigation.network import Lookup, reach_of
+from perilune.investigation.network import Lookup, listed, reach_of
 from perilune.investigation.persistence import SHOWN
-from perilune.investigation.scope import Hit, Scope, compute, fact, taken
+from perilune.investigation.scope import AFTER, BEFORE, Hit, Scope, compute, fact, taken
 from perilune.model.analysis import Indicator, IndicatorKind
 from perilune.model.analysis import Scope as Reach
 from perilune.model.facts import Fact, Kind
@@ -107,15 +108,15 @@ def _texts(finding: Finding) -> Iterator[Mark]:
 
 
 def find_elsewhere(tables: Iterable[Table], wanted: Iterable[Mark]) -> dict[Mark, list[Hit]]:
-    """By mark, the events of any host that hold it, at most one for each host and mark."""
+    """By mark, the events of any host or sensor that hold it, at most one for each host and mark."""
     by_column: dict[str, dict[str, Mark]] = defaultdict(dict)
     for mark in wanted:
         for column in _COLUMNS[mark.kind]:
             by_column[column][mark.value] = mark
-    found: dict[Mark, dict[str, Hit]] = defaultdict(dict)
+    found: dict[Mark, dict[tuple[str, str], Hit]] = defaultdict(dict)
     for table in tables:
         for mark, hit in _in_table(table, by_column):
-            found[mark].setdefault(hit.text("DeviceName").lower(), hit)
+            found[mark].setdefault((hit.text("DeviceName").lower(), hit.text("LocalIP")), hit)
     return {mark: list(hits.values()) for mark, hits in found.items()}
 
 
@@ -125,32 +126,57 @@ def _in_table(table: Table, by_column: Mapping[str, Mapping[str, Mark]]) -> Iter
             continue
         held = compute.is_in(table.column(column), value_set=pa.array(list(marks_of), pa.string()))
         places = _one_of_each(table, column, cast("list[int]", compute.indices_nonzero(held).to_pylist()))
-        names = [c for c in ("DeviceName", "Timestamp", column, "XSourceFile", "XSourceRecord") if table.has(c)]
+        names = [c for c in (*_WHERE, column) if table.has(c)]
         for row in table.data.select(list(dict.fromkeys(names))).take(pa.array(places, pa.int64())).to_pylist():
             ref = EventRef(table.name, str(row.get("XSourceFile") or ""), int(row.get("XSourceRecord") or 0))
-            yield marks_of[row[column]], Hit(row, ref, False)
+            yield marks_of[row[column]], Hit({k: v for k, v in row.items() if v is not None}, ref, False)
 
 
 def _one_of_each(table: Table, column: str, places: list[int]) -> list[int]:
-    """Of the places, the first for each host and value; one busy host must not use the whole limit up."""
-    hosts = table.column("DeviceName").take(pa.array(places, pa.int64())).to_pylist()
-    values = table.column(column).take(pa.array(places, pa.int64())).to_pylist()
-    first: dict[tuple[Any, Any], int] = {}
-    for place, host, value in zip(places, hosts, values, strict=True):
-        first.setdefault((host, value), place)
+    """Of the places, the first for each host, address and value; one busy host must not use the whole limit up."""
+    taken = pa.array(places, pa.int64())
+    columns = [table.column(c).take(taken).to_pylist() for c in ("DeviceName", column)]
+    columns.append(table.column("LocalIP").take(taken).to_pylist() if table.has("LocalIP") else [None] * len(places))
+    first: dict[tuple[Any, ...], int] = {}
+    for place, *values in zip(places, *columns, strict=True):
+        first.setdefault(tuple(values), place)
     return list(first.values())[:MAX_HITS]
 
 
-def elsewhere(host: str, wanted: Sequence[Mark], found: Mapping[Mark, Sequence[Hit]]) -> Iterator[Fact]:
-    """A case's facts from the search over all hosts."""
+def elsewhere(
+    scope_host: str,
+    between: tuple[datetime, datetime] | None,
+    wanted: Sequence[Mark],
+    found: Mapping[Mark, Sequence[Hit]],
+    lookup: Lookup | None = None,
+) -> Iterator[Fact]:
+    """A case's facts from the search over all hosts: other hosts with the same signs, and what sensors saw."""
     for mark in wanted[:MAX_MARKS]:
         for hit in found.get(mark, ()):
             other = hit.text("DeviceName")
-            if other and other.lower() != host.lower():
+            if _is_sensor(hit):
+                if between is None or hit.time is None or between[0] - BEFORE <= hit.time <= between[1] + AFTER:
+                    yield listed(_seen(scope_host, mark, hit), lookup)
+            elif other and other.lower() != scope_host.lower():
                 said = f"{_WORDS[mark.kind]} on {other}: {mark.value[:SHOWN]}"
                 yield Fact(
                     Kind.ELSEWHERE, _WORDS[mark.kind], said, other, hit.ref, hit.time, other, False, (mark.kind,)
                 )
+
+
+def _is_sensor(hit: Hit) -> bool:
+    """Whether the record is of the network's: it names addresses and no process."""
+    named = any(hit.row.get(c) is not None for c in ("InitiatingProcessId", "InitiatingProcessFileName"))
+    return hit.ref.table == "DeviceNetworkEvents" and not named
+
+
+def _seen(host: str, mark: Mark, hit: Hit) -> Fact:
+    """A connection that a firewall or a network sensor saw to an address of the case; whose it was, it cannot say."""
+    who, sensor = hit.text("LocalIP") or "a host", hit.text("DeviceName") or hit.text("XSourceFormat") or "a sensor"
+    said = f"{who} reached {mark.value[:SHOWN]}, as {sensor} saw"
+    return Fact(
+        Kind.CONNECTION, "Seen by a sensor", said, mark.value, hit.ref, hit.time, host, None, ("public", "sensor")
+    )
 
 
 def find_children(scope: Scope, programs: re.Pattern[str]) -> Iterator[Fact]:
@@ -264,11 +290,7 @@ def distinct(table: Table, column: str) -> list[str]:
     return [value for value in compute.unique(table.column(column)).to_pylist() if value]
 
 
+_WHERE = ("DeviceName", "Timestamp", "LocalIP", "InitiatingProcessId", "InitiatingProcessFileName", "XSourceFormat",
+          "XSourceFile", "XSourceRecord")  # fmt: skip
 # What a search over all hosts needs of their rows.
-SEARCHED = (
-    "DeviceName",
-    "Timestamp",
-    "XSourceFile",
-    "XSourceRecord",
-    *dict.fromkeys(c for cs in _COLUMNS.values() for c in cs),
-)
+SEARCHED = tuple(dict.fromkeys((*_WHERE, *(column for columns in _COLUMNS.values() for column in columns))))

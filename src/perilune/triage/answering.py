@@ -219,8 +219,10 @@ def listed_interaction(known: Known, given: Mapping[str, str]) -> Answered:
 @_answers
 def unexpected_connection(known: Known, given: Mapping[str, str]) -> Answered:
     found = _outside(known)
-    if found:
+    if any(one.own for one in found):
         return yes(f"The case's processes reach outside: {told(found)}.", found)
+    if found:
+        return yes(f"Addresses of the case were reached: {told(found)}.", found, sure=Confidence.MEDIUM)
     if known.facts.has(Source.NETWORK):
         return weigh(
             known, (), Source.NETWORK, shows="", nothing="No connection of the case's processes to an outside address"
