@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import tomllib
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from perilune.errors import UsageError
@@ -25,6 +26,7 @@ class Settings:
     rules  folders of Sigma rules to load besides the pack
     feeds  TAXII collections that `perilune lists refresh` fetches; none by default
     baseline  the folder of the learned history
+    connectors  of products that actions are done on, by name: `[connectors.defender]`; secrets by `…_env` or `…_file`
     """
 
     home: Path
@@ -32,6 +34,7 @@ class Settings:
     rules: tuple[str, ...] = ()
     feeds: tuple[Feed, ...] = ()
     baseline: str = "baseline"
+    connectors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def baseline_folder(self) -> Path:
@@ -110,7 +113,28 @@ def _checked(settings: Settings, found: dict[str, object]) -> Settings:
     if not isinstance(feeds, dict):
         raise UsageError("setting 'feeds' must be tables, [feeds.NAME]")
     settings = replace(settings, feeds=tuple(parse_feed(str(name), one) for name, one in feeds.items()))
-    return replace(settings, store=store, rules=tuple(rules), baseline=baseline)
+    connectors = _connectors(found.get("connectors", {}))
+    return replace(settings, store=store, rules=tuple(rules), baseline=baseline, connectors=connectors)
+
+
+def _connectors(given: object) -> dict[str, dict[str, str]]:
+    wrong = "setting 'connectors' must be tables of texts, [connectors.NAME]"
+    if not isinstance(given, dict):
+        raise UsageError(wrong)
+    for one in given.values():
+        if not isinstance(one, dict) or not all(isinstance(value, str) for value in one.values()):
+            raise UsageError(wrong)
+    return given
+
+
+def connector_value(settings: Settings, name: str, key: str) -> str:
+    """What the settings say of a connector; a secret from the variable or file that they name, never from them."""
+    given = settings.connectors.get(name, {})
+    where = f"connectors.{name}"
+    found = given.get(key) or _secret(given.get(f"{key}_env", ""), given.get(f"{key}_file", ""), where)
+    if not found:
+        raise UsageError(f"the setting {key} is missing", where=where, hint=f"[{where}] in config.toml")
+    return found
 
 
 def secret_of(feed: Feed) -> tuple[str, str]:

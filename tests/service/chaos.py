@@ -7,11 +7,13 @@ import random
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from perilune.connectors.simulated import Simulated
 from perilune.model.actions import Action, Endpoint, Observation, Receipt
+from perilune.service import runs
 from perilune.service.durable import Worker, make_name, work
 from perilune.store.database import Database
 from perilune.store.runs import RunStore
@@ -43,7 +45,13 @@ class Slow:
         return receipt
 
 
+def without_caps() -> None:
+    """More runs than an hour may hold: the caps would refuse what this is about."""
+    runs.KINDS = {kind: replace(row, hourly=10**6) for kind, row in runs.KINDS.items()}  # type: ignore[misc]
+
+
 def main(home: Path, store_url: str, engine_url: str) -> None:
+    without_caps()
     store = RunStore(Database(store_url))
     fleet = Slow(home / "fleet.json")
     worker = Worker(store, lambda name: fleet, make_name(), lease=LEASE, poll=0.2)  # type: ignore[arg-type,return-value]

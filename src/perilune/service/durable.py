@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -39,6 +40,25 @@ MAX_RUNS = 1000
 ENDED = ("finished", "cancelled")
 
 
+class Driving:
+    """The runs that this process drives: the engine may begin one twice here, and once must be enough."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: set[str] = set()
+
+    def claim(self, run_id: str) -> bool:
+        with self._lock:
+            if run_id in self._runs:
+                return False
+            self._runs.add(run_id)
+            return True
+
+    def leave(self, run_id: str) -> None:
+        with self._lock:
+            self._runs.discard(run_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """What one process drives runs with.
@@ -52,18 +72,34 @@ class Worker:
     name: str
     lease: timedelta = LEASE
     poll: float = POLL
+    driving: Driving = field(default_factory=Driving)
 
     async def drive(self, run_id: str) -> str:
-        """The run, step by step, to its end; every step may be repeated, because its answer is kept first."""
-        while not await asyncio.to_thread(self._take, run_id):
-            if (status := (await asyncio.to_thread(self.store.load, run_id)).status) in ENDED:
-                return status
-            await asyncio.sleep(self.poll)
+        """The run, step by step, to its end; every step may be repeated, because its answer is kept first.
+
+        It never gives up: what fails is written where people see it, and tried again, here or by another worker.
+        """
+        while (status := (await asyncio.to_thread(self.store.load, run_id)).status) not in ENDED:
+            if not self.driving.claim(run_id):
+                await asyncio.sleep(self.poll)
+                continue
+            try:
+                await self._leased(run_id)
+            except LostLease:  # somebody else has it: wait with them for its end, so that nothing is called failed
+                await asyncio.sleep(self.poll)
+            except PeriluneError as error:
+                await asyncio.to_thread(self._note_failure, run_id, error)
+                await asyncio.sleep(self.poll * 10)
+            finally:
+                self.driving.leave(run_id)
+        return status
+
+    async def _leased(self, run_id: str) -> None:
+        if not await asyncio.to_thread(self._take, run_id):
+            raise LostLease(f"{run_id}: another worker drives it")
         beating = asyncio.create_task(self._beat(run_id))
         try:
-            return await self._walk(await asyncio.to_thread(self.store.load, run_id))
-        except LostLease:  # somebody else has it: wait with them for its end, so that nothing is called failed
-            return await self._wait_for_end(run_id)
+            await self._walk(await asyncio.to_thread(self.store.load, run_id))
         finally:
             beating.cancel()
 
@@ -72,7 +108,7 @@ class Worker:
         while await asyncio.to_thread(self._take, run_id):
             await asyncio.sleep(self.lease.total_seconds() / 3)
 
-    async def _walk(self, record: Run) -> str:
+    async def _walk(self, record: Run) -> None:
         journal = StoredJournal(self.store, record, self.name, self.lease)
         engine = Engine(journal, self.connectors(record.connector), patience=0)
         running = run(record.plan, library_of(record.plan.documents))
@@ -86,7 +122,6 @@ class Worker:
         except StopIteration:
             now = journal.now()
             await asyncio.to_thread(self.store.set_status, record.id, "finished", at=now, who=self.name)
-            return "finished"
 
     async def _answer(self, engine: Engine, run_id: str, number: int, step: Step) -> Answer:
         """One step; those that wait for people or time are asked again and again, with the lease kept."""
@@ -105,12 +140,10 @@ class Worker:
         if self.store.load(run_id).waiting != wait.what:
             self.store.set_status(run_id, "waiting", waiting=wait.what, until=wait.until, at=now, who=self.name)
 
-    async def _wait_for_end(self, run_id: str) -> str:
-        while (status := (await asyncio.to_thread(self.store.load, run_id)).status) not in ENDED:
-            if await asyncio.to_thread(self._take, run_id):
-                return await self.drive(run_id)
-            await asyncio.sleep(self.poll)
-        return status
+    def _note_failure(self, run_id: str, error: PeriluneError) -> None:
+        now = datetime.now(UTC)
+        self.store.set_status(run_id, "waiting", waiting=f"a worker: {error}", at=now, who=self.name)
+        self.store.give_back(run_id, self.name)
 
     def _take(self, run_id: str) -> bool:
         return self.store.take(run_id, self.name, at=datetime.now(UTC), lease=self.lease)

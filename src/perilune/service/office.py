@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perilune import plugins
+from perilune.connectors.defender import API, Defender, Secrets
 from perilune.connectors.linux import Linux
 from perilune.connectors.simulated import Simulated
 from perilune.errors import UsageError
@@ -19,12 +20,12 @@ from perilune.service.desk import Desk
 from perilune.service.playbooks import Shelf, load_safe_list, load_shelf
 from perilune.service.runs import Runner
 from perilune.service.subject import is_interpreter
-from perilune.settings import Settings
+from perilune.settings import Settings, connector_value
 from perilune.store.cases import CaseStore
 from perilune.store.database import Database
 from perilune.store.runs import RunStore
 
-BUILT_IN = ("simulated", "linux")
+BUILT_IN = ("simulated", "linux", "defender")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ class Office:
         if name == "linux":
             management = load_safe_list(self.content).management
             return Desk(Linux(self.settings.home / "linux", management), self.cases)
+        if name == "defender":
+            return Desk(_defender(self.settings), self.cases)
         return Desk(_plugged(name), self.cases)
 
     def runner(self, connector: str) -> Runner:
@@ -77,6 +80,14 @@ class Office:
         users = set(case.users)
         queue = self.cases.queue(limit=1000)
         return [one.id for one in queue if one.id != case.id and (one.host == case.host or users & set(one.users))]
+
+
+def _defender(settings: Settings) -> Connector:
+    tenant, client = (connector_value(settings, "defender", key) for key in ("tenant", "client"))
+    if "secret" in settings.connectors.get("defender", {}):
+        raise UsageError("a secret does not stand in the settings", hint="give secret_env or secret_file")
+    secrets = Secrets(tenant, client, connector_value(settings, "defender", "secret"))
+    return Defender(secrets, base=settings.connectors["defender"].get("base", API))
 
 
 def _plugged(name: str) -> Connector:

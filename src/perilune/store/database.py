@@ -36,8 +36,11 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        with self.engine.connect() as connection:
-            yield connection
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise StoreError(f"the case store cannot be read: {_first_line(error)}", where=_shown(self._url)) from error
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
