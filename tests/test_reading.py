@@ -19,7 +19,7 @@ from perilune.model.sources import Reading, SourceReport
 from perilune.ports import Limits
 from perilune.readers import ranges
 from perilune.readers.detect import packaged
-from perilune.readers.sources import Source
+from perilune.readers.source import Source
 from perilune.reading import Own, Unit
 from tests.readers.test_rejoined import block
 

@@ -22,8 +22,9 @@ from perilune.model.sources import Problem, Reading, SourceReport
 from perilune.model.tables import Table
 from perilune.ports import MIB, Limits, Reader
 from perilune.readers.mappings import Mappings
+from perilune.readers.opening import Opener
 from perilune.readers.ranges import SIZE, Range, merged, split
-from perilune.readers.sources import Opener, Source
+from perilune.readers.source import Source
 from perilune.runners import crew
 from perilune.runners.local import usable_cores
 

@@ -9,25 +9,26 @@ Small files share a Table; `XSourceFile` and `XSourceRecord` say where each row 
 from __future__ import annotations
 
 import gc
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from perilune.errors import ReadError
 from perilune.model.sources import Problem, Reading, SourceReport
-from perilune.ports import Columns, Count, Halves, Limits, Lost, Reader, Records, Rows
+from perilune.ports import Columns, Halves, Limits, Reader, Records, Rows
 from perilune.readers.derived import with_derived
 from perilune.readers.detect import HEAD, encoding_of, find_reader, packaged
-from perilune.readers.gather import UNKNOWN
+from perilune.readers.opening import Opener, rewound
 from perilune.readers.ranges import Range, Window
 from perilune.readers.rejoined import rejoined
-from perilune.readers.sources import Opener, Source, discover, unreadable
+from perilune.readers.source import Source, last_change, unreadable
+from perilune.readers.sources import discover
+from perilune.readers.tally import Tally
 
 if TYPE_CHECKING:
     from perilune.model.tables import Table
     from perilune.readers.mappings import Mappings
-    from perilune.readers.normalize import Normalizer, Origin
+    from perilune.readers.normalize import Normalizer
 
 __all__ = ["Limits", "Source", "discover", "join", "read", "read_source", "read_sources", "tools"]
 
@@ -161,7 +162,7 @@ class _Desk:
         self, reader: Reader, source: Source, text: BinaryIO, stream: BinaryIO
     ) -> Iterator[Table | SourceReport]:
         origin = self._normalizer.begin(source.name, reader.name)
-        tally = _Tally(self._limits)
+        tally = Tally(self._limits)
         yield from _tables(reader, text, self._normalizer, tally, self._limits)
         fault = getattr(stream, "fault", None)
         if fault:
@@ -178,8 +179,6 @@ class _Desk:
 
 def _dated(reader: Reader, source: Source) -> Reader:
     """The reader that knows when the file was changed, where the format has times without a year."""
-    from perilune.readers.sources import last_change
-
     dated, placed = getattr(reader, "dated", None), getattr(reader, "placed", None)
     if placed is not None:
         return cast(Reader, placed(source.name, last_change(source)))
@@ -197,7 +196,6 @@ def _given_script(source: Source, head: bytes) -> Reader | None:
 
 def _decoded(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     """The stream as UTF-8 where it is text, and its first bytes."""
-    from perilune.readers.sources import rewound
     from perilune.readers.streams import Transcoded, read_head
 
     head = read_head(stream, HEAD)
@@ -210,7 +208,7 @@ def _decoded(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
     return head, text
 
 
-def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: _Tally, limits: Limits) -> Iterator[Table]:
+def _tables(reader: Reader, stream: BinaryIO, normalizer: Normalizer, tally: Tally, limits: Limits) -> Iterator[Table]:
     collector = _Collector()
     try:
         collector.pause()
@@ -257,61 +255,3 @@ def _unknown(source: Source, head: bytes) -> SourceReport:
     kind = "binary data" if b"\0" in head[:4096] else "text"
     what = f"{kind} that no reader recognises; `perilune sources list` shows what is understood"
     return SourceReport(source.name, "", Reading.UNKNOWN, problems=(Problem(what),))
-
-
-class _Tally:
-    """Counts what one file gave; of unlike problems only so many kinds are kept."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._most = limits.max_kinds
-        self._found = 0
-        self._lost = False
-        self._skipped: Counter[str] = Counter()
-        self._problems: dict[str, Problem] = {}
-
-    def take(self, item: Count | Problem | Lost) -> None:
-        match item:
-            case Count(found, skipped):
-                self._found += found
-                self.skip(skipped)
-            case Lost(problem):
-                self.lose(problem)
-            case Problem():
-                self.add(item)
-
-    def skip(self, reasons: Mapping[str, int]) -> None:
-        for reason, count in reasons.items():
-            if count:
-                known = reason in self._skipped or len(self._skipped) < self._most
-                self._skipped[reason if known else "for other reasons"] += count
-
-    def lose(self, problem: Problem) -> None:
-        self._lost = True
-        self.add(problem)
-
-    def add(self, problem: Problem) -> None:
-        what = problem.what
-        if what not in self._problems and len(self._problems) >= self._most:
-            what = "other problems"
-        known = self._problems.get(what, Problem(what, 0, problem.where))
-        self._problems[what] = Problem(what, known.count + problem.count, known.where)
-
-    def report(self, source: Source, origin: Origin) -> SourceReport:
-        self.skip(origin.skipped)
-        for problem in origin.faults.values():
-            self.add(problem)
-        return SourceReport(
-            path=source.name,
-            format=origin.format,
-            reading=self._reading(sum(origin.counts.values())),
-            records=self._found,
-            rows=dict(origin.counts),
-            skipped=dict(self._skipped),
-            problems=tuple(self._problems.values()),
-        )
-
-    def _reading(self, rows: int) -> Reading:
-        if self._lost:
-            return Reading.PARTIAL if rows or self._found else Reading.UNREADABLE
-        unknown = sum(count for reason, count in self._skipped.items() if reason.startswith(UNKNOWN))
-        return Reading.UNKNOWN if unknown and unknown == self._found else Reading.COMPLETE

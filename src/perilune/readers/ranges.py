@@ -11,8 +11,9 @@ from typing import Any, BinaryIO, cast
 
 from perilune.model.sources import Problem, Reading, SourceReport
 from perilune.ports import MIB, Limits, Reader
+from perilune.readers.archives import is_archive
 from perilune.readers.detect import HEAD, encoding_of, find_reader
-from perilune.readers.sources import Source, is_archive
+from perilune.readers.source import Source
 from perilune.readers.streams import inflater
 
 SIZE = 32 * MIB
