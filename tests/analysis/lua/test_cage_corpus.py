@@ -6,6 +6,7 @@ Only what the run itself shows counts here: its calls, the strings it built, the
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -41,11 +42,12 @@ def ran(name: str, form: str) -> Trace:
 
 
 def shown(trace: Trace) -> list[Capability]:
-    """What the run alone comes to, by the same table of APIs as what is read."""
+    """What the run alone comes to, by the table of APIs that reading uses too. The text of loaded code does not count."""
+    codes = [one.code.decode("latin-1") for one in trace.chunks]
     record = controlled._Record(0)
-    record.calls(trace.events)
+    record.calls([replace(one, arguments=()) if set(one.arguments) & set(codes) else one for one in trace.events])
     record.loads(trace.chunks)
-    record.strings(trace.strings)
+    record.strings([text for text in trace.strings if not any(text in code for code in codes)])
     marks = list(controlled._marks(Work(packaged()), record))
     return packaged().find(record.called, record.built, marks)
 
