@@ -78,3 +78,15 @@ def test_where_nothing_comes_again_it_gives_up(monkeypatch: pytest.MonkeyPatch) 
     given = [found.numbers([f"{batch}-{at}" for at in range(8)], 24) for batch in range(4)]
     assert given[0] is not None
     assert given[-1] is None
+
+
+def test_a_text_may_come_twice_in_one_batch() -> None:
+    found = _used()
+    one = found.numbers(["a", "a", "b"], 3)
+    assert one is not None
+    found.note("test", one, np.array([1, 1, 2], np.uint8))
+    two = found.numbers(["b", "a"], 2)
+    assert two is not None
+    known = found.known("test", two)
+    assert known is not None
+    assert known.tolist() == [2, 1]

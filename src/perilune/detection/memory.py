@@ -7,6 +7,7 @@ nothing else: what is matched does not depend on it. It belongs to one thread, o
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import TypeVar
 
 import numpy as np
@@ -34,6 +35,7 @@ class Memory:
 
     def _forget(self) -> None:
         self._ids: dict[str, int] = {}
+        self._size = 0  # numbers given; one more than ids for a text that a batch has twice
         self._bytes = 0
         self._found: dict[int, _Finds] = {}
         self._met: dict[str, Results] = {}
@@ -47,15 +49,18 @@ class Memory:
             return None
         if self._bytes + size > MOST_BYTES:
             self._forget()
-        ids, before = self._ids, len(self._ids)
-        found = np.array([ids.setdefault(text, len(ids)) for text in texts], np.intp)
-        self._count(len(texts), len(ids) - before)
-        self._bytes += size * (len(ids) - before) // max(len(texts), 1)
+        found = np.array(list(map(self._ids.get, texts, repeat(-1))), np.intp)
+        new = np.flatnonzero(found < 0)
+        found[new] = np.arange(self._size, self._size + len(new))
+        self._size += len(new)
+        self._ids.update(zip([texts[at] for at in new.tolist()], found[new].tolist(), strict=True))
+        self._count(len(texts), len(new))
+        self._bytes += size * len(new) // max(len(texts), 1)
         return found
 
     def _count(self, asked: int, new: int) -> None:
         """Gives up where values seldom come again: hashes, command lines with a number in them."""
-        self._asked += asked if len(self._ids) > new else 0  # a first batch knows nothing
+        self._asked += asked if self._size > new else 0  # a first batch knows nothing
         self._known += asked - new
         if self._asked > _TRIED and self._known < _SELDOM * self._asked:
             self._given_up = True
@@ -64,7 +69,7 @@ class Memory:
     def words(self, needles: int, numbers: Ids, scan: Scan) -> Words:
         """The words that values have; only those never searched for these needles are given to `scan`."""
         finds = self._found.setdefault(needles, _Finds())
-        finds.grow(len(self._ids))
+        finds.grow(self._size)
         new = np.flatnonzero(~finds.searched[numbers])
         if len(new):
             finds.add(numbers[new], *scan(new))
@@ -75,15 +80,15 @@ class Memory:
         met = self._met.get(key)
         if met is None:
             return None
-        if len(met) < len(self._ids):
-            met = self._met[key] = _grown(met, len(self._ids))
+        if len(met) < self._size:
+            met = self._met[key] = _grown(met, self._size)
         return met[numbers]
 
     def note(self, key: str, numbers: Ids, results: Results) -> None:
         """Keeps what a test made of values."""
         met = self._met.get(key)
-        if met is None or len(met) < len(self._ids):
-            met = self._met[key] = _grown(met if met is not None else np.zeros(0, np.uint8), len(self._ids))
+        if met is None or len(met) < self._size:
+            met = self._met[key] = _grown(met if met is not None else np.zeros(0, np.uint8), self._size)
         met[numbers] = results
 
 
