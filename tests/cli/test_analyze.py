@@ -20,12 +20,12 @@ ENCODED = base64.b64encode(
 ).decode()
 
 
-def perilune(*arguments: str | Path, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def perilune(*arguments: str | Path, given: bytes = b"", columns: int = 160) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [sys.executable, "-m", "perilune", *map(str, arguments)],
         input=given,
         capture_output=True,
-        env={**os.environ, "NO_COLOR": "1", "COLUMNS": "160"},
+        env={**os.environ, "NO_COLOR": "1", "COLUMNS": str(columns)},
         timeout=60,
     )
 

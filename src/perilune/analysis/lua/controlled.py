@@ -18,6 +18,8 @@ Execute = Callable[[bytes, Identity, str], Trace]
 MOST_RUNS = 4  # programs of one file
 MOST_LINE = 2_000
 MOST_STRINGS = 500
+LEAST_CODE = 200  # characters; a shorter string is told even where the code that was loaded holds it
+MOST_COMPARED = 400
 _RUNNABLE = (Form.SOURCE, Form.BYTECODE)
 
 
@@ -41,7 +43,7 @@ def _run(work: Work, one: Program, execute: Execute, name: str) -> Run:
     work.cut += trace.cut
     if trace.outcome is Outcome.NOT_EXECUTED:
         return Run(one.unit.layer, trace)
-    record = _Record(len(work.layers))
+    record = _Record(len(work.layers), trace.chunks)
     record.calls(trace.events)
     record.loads(trace.chunks)
     record.strings(trace.strings[:MOST_STRINGS])
@@ -59,8 +61,9 @@ def _run(work: Work, one: Program, execute: Execute, name: str) -> Run:
 class _Record:
     """The lines of a run, and what stands on which."""
 
-    def __init__(self, layer: int) -> None:
+    def __init__(self, layer: int, chunks: Iterable[Loaded] = ()) -> None:
         self.layer = layer
+        self.codes = [chunk.code.decode("latin-1") for chunk in chunks]
         self.lines: list[str] = []
         self.at = 0
         self.called: list[Call] = []
@@ -80,11 +83,9 @@ class _Record:
             call = Call(one.name, self.layer, 0, 0, one.arguments, "run")
             start, end = self._line(call.text(MOST_LINE) + (f"  {one.times} times" if one.times > 1 else ""))
             self.called.append(replace(call, start=start, end=end, arguments=marks.known(one.arguments)))
-            self.built += [
-                Literal(marks.own(text), self.layer, start, end, "run")
-                for text in one.arguments
-                if not text.startswith("=")
-            ]
+            for text in one.arguments:
+                if not text.startswith("="):
+                    self._string(marks.own(text), start, end)
             if one.carries:
                 self.carried.append((one.name, one.carries, start, end))
 
@@ -97,7 +98,11 @@ class _Record:
 
     def strings(self, texts: Iterable[str]) -> None:
         for text in texts:
-            start, end = self._line(text)
+            self._string(text, *self._line(text))
+
+    def _string(self, text: str, start: int, end: int) -> None:
+        """A string that it used, but for code that it loaded: that is read as code, in a layer of its own."""
+        if len(text) < LEAST_CODE or not any(text[:MOST_COMPARED] in code for code in self.codes):
             self.built.append(Literal(text, self.layer, start, end, "run"))
 
 

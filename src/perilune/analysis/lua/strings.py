@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from perilune.analysis import indicators as finder
 from perilune.model.analysis import Capability, Indicator, Layer, Sign
-from perilune.model.lua import Literal
+from perilune.model.lua import Call, Literal
 
 if TYPE_CHECKING:
     from perilune.analysis.lua.work import Work
@@ -65,11 +65,10 @@ def commands(work: Work, known: Sequence[Capability]) -> list[Capability]:
     """What the command lines given to a shell do, as the room for command lines reads them; each becomes a layer."""
     from perilune import analysis
 
-    lines = {
-        call.arguments[0]: call
-        for call in work.calls
-        if call.name in _COMMANDS and call.arguments and call.arguments[0] and not call.arguments[0].startswith("=")
-    }
+    lines: dict[str, Call] = {}  # each line once, at the place where it stands in the code if it was read there
+    for call in work.calls:
+        if call.name in _COMMANDS and call.arguments and call.arguments[0] and not call.arguments[0].startswith("="):
+            lines.setdefault(call.arguments[0], call)
     found: dict[str, Capability] = {}
     ids = {one.id for one in known}
     for text, call in list(lines.items())[:MOST_COMMANDS]:
