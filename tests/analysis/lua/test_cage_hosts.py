@@ -61,6 +61,8 @@ def test_what_was_seen_before_it_hangs_or_crashes_is_kept() -> None:
     assert found.outcome is Outcome.STALLED and calls(found) == [("os.execute", "first")]
     found = run("os.execute('first') return (('a'):rep(5000)):find(('.-'):rep(14) .. 'b')", pass_seconds=0.3)
     assert found.reason == "it used up its time" and calls(found)[0] == ("os.execute", "first")
+    found = run("os.execute('first') local s = 'x' while true do s = s .. s end", Dialect.LUA54)
+    assert (found.outcome, found.reason) == (Outcome.STALLED, "it used up its memory")
     crash = "os.execute('first') local function f() return coroutine.wrap(f)() end while true do pcall(f) end"
     found = run(crash, Dialect.LUAJIT21)
     assert found.outcome in (Outcome.PARTIAL, Outcome.STALLED) and calls(found) == [("os.execute", "first")]

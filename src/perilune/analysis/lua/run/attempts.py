@@ -85,6 +85,8 @@ def ended(written: Written, ran: Ran) -> tuple[str, str]:
         return "unlocked", written.refused or "the child did not say that it was locked"
     if written.end is None:
         return "crashed", "it ended without a word"
+    if written.end.how == "error" and written.end.s.endswith("not enough memory"):
+        return "memory", ""
     return written.end.how, written.end.s
 
 
