@@ -17,9 +17,10 @@ from perilune.investigation.gathering import Around
 from perilune.model.answers import Part, Said, Word
 from perilune.model.case import Case
 from perilune.model.facts import Kind, Source
-from perilune.model.findings import Judged
-from perilune.model.tables import Table
+from perilune.model.findings import Judged, Reason
+from perilune.model.tables import EventRef, Table
 from perilune.store.spool import Spool
+from tests.build import finding, process, table
 
 SAMPLES = Path(str(files("perilune") / "content" / "samples"))
 WINDOWS = "windows-sysmon.jsonl"
@@ -200,3 +201,22 @@ def test_a_sensor_that_saw_an_address_of_the_case_is_heard(tmp_path: Path) -> No
     assert seen.own is None
     assert "10.1.2.3 reached 203.0.113.77" in seen.text
     assert answers(case)["unexpected-connection"].said is Said.YES  # type: ignore[attr-defined]
+
+
+def test_a_host_with_very_many_cases_has_the_heaviest_worked_through() -> None:
+    """Cases that are not worked through are still there, and say so by having no verdict."""
+    starts = [process(100 + n, 1, "/usr/bin/lua5.4", n * 20_000, DeviceName="web-01") for n in range(80)]
+    spool = Spool()
+    spool.add(table("DeviceProcessEvents", *starts))
+    findings = [
+        finding(
+            str(n), seconds=n * 20_000, rule_id=f"r{n}", score=30 + n, row=start,
+            event=EventRef("DeviceProcessEvents", "test.log", n + 1), reasons=(Reason(30 + n, "r"),),
+        )
+        for n, start in enumerate(starts)
+    ]  # fmt: skip
+    cases, _ = casework.investigate(Judged(tuple(findings), (), {}), spool, ())
+    assert len(cases) == 80
+    worked = [case for case in cases if case.verdict is not None]
+    assert len(worked) == casework.MAX_OF_HOST
+    assert min(f.score for case in worked for f in case.findings) == 80

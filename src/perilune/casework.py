@@ -24,7 +24,8 @@ MAX_TIMELINE = 300
 MAX_SOURCES = 100  # kept with a case; the hunt itself names all
 MAX_EXPLAINED = 100
 MAX_HOSTS = 8  # of one case whose trees, timelines and facts are gathered
-MAX_INVESTIGATED = 400  # cases of one hunt, heaviest first
+MAX_INVESTIGATED = 400  # cases of one hunt that are worked through, heaviest first
+MAX_OF_HOST = 30  # and of one host: each asks its rows some forty times
 KEPT_HOSTS = 4  # whose rows stay in memory
 AROUND = timedelta(hours=1)  # how far around its findings a case's timeline looks
 
@@ -48,19 +49,15 @@ def investigate(
     links = {id_: [mark.name for mark in found] for id_, found in marks.items()}
     groups = grouping.group(placed, hosts.anchors, links)
     groups.sort(key=lambda group: -verdict.weigh_case(group)[0])
-    wanted = [_marks_of(group, marks) for group in groups[:MAX_INVESTIGATED]]
-    seen = related.find_elsewhere(_all_rows(spool), {mark for found in wanted for mark in found})
+    chosen = _worked_through(groups)
+    wanted = {number: _marks_of(groups[number], marks) for number in chosen}
+    seen = related.find_elsewhere(_all_rows(spool), {mark for found in wanted.values() for mark in found})
     cases = []
     for number, group in enumerate(groups):
         case = _case(group, hosts, judged.cut)
-        if number < MAX_INVESTIGATED:
-            case = _answered(
-                case,
-                hosts,
-                beside,
-                related.elsewhere(case.host, _span(case), wanted[number], seen, beside.lookup),
-                feedback or {},
-            )
+        if number in wanted:
+            around_it = related.elsewhere(case.host, _span(case), wanted[number], seen, beside.lookup)
+            case = _answered(case, hosts, beside, around_it, feedback or {})
         cases.append(with_input(case, judged.explained, sources))
     cases.sort(key=lambda case: (-case.score, -len(case.findings), case.key))
     return tuple(cases), tuple(sorted(placed, key=lambda f: (-f.score, f.id)))
@@ -131,6 +128,19 @@ def _all_rows(spool: Spool, columns: Sequence[str] = related.SEARCHED) -> Iterat
     """All rows of a run in bounded pieces."""
     for name in sorted(spool.rows):
         yield from spool.parts(name, columns)
+
+
+def _worked_through(groups: Sequence[Sequence[Finding]]) -> list[int]:
+    """The places of the cases that are worked through, of all hosts the heaviest first."""
+    counts: dict[str, int] = defaultdict(int)
+    chosen = []
+    for number, group in enumerate(groups[:MAX_INVESTIGATED]):
+        names = {finding.host for finding in group}
+        if any(counts[name] < MAX_OF_HOST for name in names):
+            chosen.append(number)
+        for name in names:
+            counts[name] += 1
+    return chosen
 
 
 def _span(case: Case) -> tuple[datetime, datetime] | None:
