@@ -103,13 +103,16 @@ def _cells(case: Summary) -> tuple[Text | str, ...]:
     )
 
 
+_ROLES = {Role.CONTEXT: ("known use", "green"), Role.PART: ("part", "dim")}
+
+
 def rule_table(rules: Sequence[Rule]) -> Table:
     """One line per rule, the most severe first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("Level", "Technique", "Title", "Author", "Tables"):
         table.add_column(name, no_wrap=name in ("Level", "Technique"))
     for rule in sorted(rules, key=lambda rule: (rule.role.value, -rule.level, rule.title), reverse=False):
-        level = severity(rule.level) if rule.role is Role.DETECTION else Text("known use", style="green")
+        level = severity(rule.level) if rule.role is Role.DETECTION else Text(*_ROLES[rule.role])
         tables = ", ".join(dict.fromkeys(scope.table for scope in rule.scopes))
         table.add_row(level, _some(rule.techniques), plain(rule.title, 100), plain(rule.author, 60), tables)
     return table
