@@ -7,13 +7,14 @@ import json
 import multiprocessing
 import os
 import signal
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from perilune import reading
+from perilune import readers, reading
 from perilune.errors import ContentError
 from perilune.model.sources import Reading, SourceReport
 from perilune.ports import Limits
@@ -145,3 +146,13 @@ def test_a_wrong_mapping_of_the_users_is_said_at_once(tmp_path: Path) -> None:
     (tmp_path / "mappings" / "own.yml").write_text("about: x\nmaps: 3\n")
     with pytest.raises(ContentError):
         list(reading.read([tmp_path], own=Own(tmp_path)))
+
+
+def test_an_archive_is_opened_once(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "logs.zip", "w") as archive:
+        for number in range(20):
+            archive.writestr(f"{number:02}.jsonl", line(number))
+    (tmp_path / "z.jsonl").write_bytes(line(1))
+    found = list(reading.units(readers.discover([tmp_path], Limits()), packaged()))
+    assert [len(unit.parts) for unit in found] == [20, 1]
+    assert everything(reading.read([tmp_path], jobs=2)) == everything(reading.read([tmp_path], jobs=1))

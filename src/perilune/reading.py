@@ -108,13 +108,19 @@ def units(found: Iterable[Source | SourceReport], packaged: Sequence[Reader]) ->
             parts, size = [], 0
             yield from (Unit((one,), one.end - one.begin) for one in chain([first], ranges))
             continue
-        if size >= _UNIT_BYTES or len(parts) >= _UNIT_FILES:
+        if (size >= _UNIT_BYTES or len(parts) >= _UNIT_FILES) and not _same_archive(parts, item):
             yield Unit(tuple(parts), size)
             parts, size = [], 0
         parts.append(item)
         size += _size(item) if isinstance(item, Source) else 0
     if parts:
         yield Unit(tuple(parts), size)
+
+
+def _same_archive(parts: Sequence[Part], item: Source | SourceReport) -> bool:
+    """Whether it is of the archive that was last read: opening that again may mean to unpack it from its beginning."""
+    last = next((part for part in reversed(parts) if isinstance(part, Source)), None)
+    return last is not None and isinstance(item, Source) and bool(item.members) and item.path == last.path
 
 
 def _size(source: Source) -> int:
