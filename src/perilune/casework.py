@@ -26,7 +26,7 @@ MAX_EXPLAINED = 100
 MAX_HOSTS = 8  # of one case whose trees, timelines and facts are gathered
 MAX_INVESTIGATED = 400  # cases of one hunt that are worked through, heaviest first
 MAX_OF_HOST = 30  # and of one host: each asks its rows some forty times
-KEPT_HOSTS = 4  # whose rows stay in memory
+KEPT_ROWS = 100_000  # of hosts, stay in memory; a host that is let go is read again
 AROUND = timedelta(hours=1)  # how far around its findings a case's timeline looks
 
 
@@ -53,7 +53,7 @@ def investigate(
     wanted = {number: _marks_of(groups[number], marks) for number in chosen}
     seen = related.find_elsewhere(_all_rows(spool), {mark for found in wanted.values() for mark in found})
     cases = []
-    for number, group in enumerate(groups):
+    for number, group in sorted(enumerate(groups), key=lambda each: each[1][0].host):  # each host is read once
         case = _case(group, hosts, judged.cut)
         if number in wanted:
             around_it = related.elsewhere(case.host, _span(case), wanted[number], seen, beside.lookup)
@@ -71,6 +71,10 @@ class _Host:
     forest: tree.Forest
     rows: tuple[timeline.HostRows, ...]
 
+    @property
+    def size(self) -> int:
+        return sum(len(rows.table) for rows in self.rows)
+
 
 class _Hosts:
     """The hosts of a run that have findings; the rows and trees of a few stay in memory.
@@ -84,6 +88,7 @@ class _Hosts:
             self._groups[finding.host].append(finding)
         self._spool = spool
         self._known: OrderedDict[str, _Host] = OrderedDict()
+        self._rows = 0  # of the known hosts
         self.anchors: dict[str, str] = {}
 
     @property
@@ -93,9 +98,10 @@ class _Hosts:
     def of(self, host: str) -> _Host:
         """The host, grown anew where it was let go."""
         if host not in self._known:
-            self._known[host] = self._grow(self._groups[host])
-            if len(self._known) > KEPT_HOSTS:
-                self._known.popitem(last=False)
+            grown = self._known[host] = self._grow(self._groups[host])
+            self._rows += grown.size
+            while len(self._known) > 1 and self._rows > KEPT_ROWS:
+                self._rows -= self._known.popitem(last=False)[1].size
         self._known.move_to_end(host)
         return self._known[host]
 
