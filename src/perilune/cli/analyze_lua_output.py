@@ -107,20 +107,22 @@ def _print_behaviours(view: LuaView) -> None:
     if not view.behaviours:
         console.out.print(Text(lua_text.NOTHING_SEEN, style="yellow"))
     for one in view.behaviours:
-        console.out.print(_behaviour(one))
+        _print_behaviour(one)
     if view.also:
         console.out.print(Text("Also: ", style="dim").append_text(console.plain("; ".join(view.also), 500, "dim")))
 
 
-def _behaviour(one: Behaviour) -> Padding:
+def _print_behaviour(one: Behaviour) -> None:
     line = console.plain(one.sentence, 300, "bold")
     line.append("".join(f"  {technique}" for technique in one.capability.techniques), style="magenta")
     line.append(f"  {one.how}" * bool(one.how), style="dim")
+    console.out.print(Padding(line, (0, 0, 0, 2), expand=False))
     for seen in one.seen:
-        line.append(f"\n  {seen.place}: ", style="dim").append_text(console.plain(seen.text, 240))
+        place = Text(f"{seen.place}: ", style="dim").append_text(console.plain(seen.text, 240, "not dim"))
+        console.out.print(Padding(place, (0, 0, 0, 4), expand=False))
     if one.more:
-        line.append(f"\n  and in {counted(one.more, 'more place')}", style="dim")
-    return Padding(line, (0, 0, 0, 2), expand=False)
+        more = Text(f"and in {counted(one.more, 'more place')}", style="dim")
+        console.out.print(Padding(more, (0, 0, 0, 4), expand=False))
 
 
 def _print_techniques(found: LuaAnalysis) -> None:

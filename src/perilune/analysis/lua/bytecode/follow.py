@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from perilune.analysis.lua import operators
 from perilune.analysis.lua.apis import Apis, Mark
+from perilune.analysis.lua.bytecode.listing import strings_of
 from perilune.analysis.lua.library import STRING_METHODS
 from perilune.analysis.lua.names import GLOBALS, of_index
 from perilune.analysis.lua.scan import Scan
@@ -67,7 +68,7 @@ class Follow(Scan):
 
     def _strings(self, one: Prototype) -> None:
         at = one.start
-        for text in dict.fromkeys(_texts(one.constants)):
+        for text in dict.fromkeys(strings_of(one.constants)):
             if len(text) >= LEAST_STRING:
                 place = self.data.find(text, at, one.end)
                 start, end = (place, place + len(text)) if place >= 0 else (one.start, one.end)
@@ -169,16 +170,6 @@ class Follow(Scan):
 
     def mark(self, name: str, start: int, end: int) -> None:
         self.found.marks.append(Mark(name, self.layer, start, end, f"instruction at byte {start:,}"))
-
-
-def _texts(constants: Sequence[Constant]) -> list[bytes]:
-    found: list[bytes] = []
-    for one in constants:
-        if isinstance(one, bytes):
-            found.append(one)
-        elif isinstance(one, Table):
-            found += [v for v in (*one.array, *(part for pair in one.pairs for part in pair)) if isinstance(v, bytes)]
-    return found
 
 
 def returned(frame: Frame, value: Value) -> None:

@@ -28,6 +28,17 @@ def constant_text(value: Constant, most: int = 120) -> str:
     return f"function {value.number}" if isinstance(value, Child) else str(value)
 
 
+def strings_of(constants: Sequence[Constant]) -> list[bytes]:
+    """All strings among constants, those in constant tables too."""
+    found: list[bytes] = []
+    for one in constants:
+        if isinstance(one, bytes):
+            found.append(one)
+        elif isinstance(one, Table):
+            found += [v for v in (*one.array, *(part for pair in one.pairs for part in pair)) if isinstance(v, bytes)]
+    return found
+
+
 Field = Callable[[int], int]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from perilune.analysis.lua.bytecode.listing import strings_of
 from perilune.analysis.lua.bytecode.opcodes import LUAJIT20, LUAJIT21
 from perilune.analysis.lua.bytecode.stream import BytecodeError, Stream
 from perilune.model.lua import Child, Chunk, Constant, Dialect, Header, Instruction, Local, Prototype, Table, Upvalue
@@ -55,7 +56,7 @@ def read(data: bytes) -> Chunk:
     raws = _prototypes(stream, stripped)
     prototypes = _listed(raws, dialect, source)
     found = tuple(f for one in prototypes for f in _faults(one))[:60]
-    strings = tuple((p.number, v) for p in prototypes for v in _all_strings(p.constants))
+    strings = tuple((p.number, v) for p in prototypes for v in strings_of(p.constants))
     return Chunk(header, prototypes, (*extra, *found), strings)
 
 
@@ -296,13 +297,3 @@ def _faults(one: Prototype) -> list[str]:
 _RUNTIME_ONLY = frozenset(
     ("JFORI", "IFORL", "JFORL", "IITERL", "JITERL", "ILOOP", "JLOOP", "IFUNCF", "JFUNCF", "IFUNCV", "JFUNCV")
 )
-
-
-def _all_strings(constants: tuple[Constant, ...]) -> list[bytes]:
-    found: list[bytes] = []
-    for one in constants:
-        if isinstance(one, bytes):
-            found.append(one)
-        elif isinstance(one, Table):
-            found += [v for v in (*one.array, *(part for pair in one.pairs for part in pair)) if isinstance(v, bytes)]
-    return found
