@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 pytest.importorskip("dbos", reason="needs the extra: pip install 'perilune[durable]'")
 
@@ -35,10 +37,27 @@ SECONDS = 150 + 3 * RUNS
 SHARED = {Kind.ISOLATE_HOST.value, Kind.COLLECT_EVIDENCE.value}  # all runs have the one host in common
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str]:
+    """The store's and the engine's databases. PostgreSQL: databases of their own on the server of PERILUNE_POSTGRES."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'cases.db'}", f"sqlite:///{tmp_path / 'engine.db'}"
+    server = os.environ.get("PERILUNE_POSTGRES")
+    if not server:
+        pytest.skip("needs PERILUNE_POSTGRES, the URL of a PostgreSQL server that may make databases")
+    names = [f"perilune_{uuid.uuid4().hex[:8]}_{word}" for word in ("store", "engine")]
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for name in names:
+            connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    engine.dispose()
+    made = [sa.make_url(server).set(database=name).render_as_string(hide_password=False) for name in names]
+    return made[0], made[1]
+
+
 @pytest.fixture
-def runner(tmp_path: Path) -> Runner:
-    database = Database(f"sqlite:///{tmp_path / 'cases.db'}")
-    return Runner(RunStore(database), Simulated(tmp_path / "fleet.json"))
+def runner(tmp_path: Path, urls: tuple[str, str]) -> Runner:
+    return Runner(RunStore(Database(urls[0])), Simulated(tmp_path / "fleet.json"))
 
 
 def begin(runner: Runner, number: int) -> str:
@@ -52,7 +71,7 @@ def finished(runner: Runner, runs: list[str]) -> bool:
     return all(runner.store.load(one).status == "finished" for one in runs)
 
 
-def test_a_worker_waits_for_an_approval_and_drives_the_run_to_its_end(runner: Runner, tmp_path: Path) -> None:
+def test_a_worker_waits_for_an_approval_and_drives_the_run_to_its_end(runner: Runner, urls: tuple[str, str]) -> None:
     run = begin(runner, 0)
     worker = Worker(runner.store, lambda name: runner.connector, make_name(), poll=0.1)
 
@@ -62,7 +81,7 @@ def test_a_worker_waits_for_an_approval_and_drives_the_run_to_its_end(runner: Ru
         runner.decide(run, who="ana", granted=True, reason="x")
 
     async def both() -> None:
-        driving = asyncio.create_task(work(runner.store, worker, f"sqlite:///{tmp_path / 'e.db'}", seconds=40))
+        driving = asyncio.create_task(work(runner.store, worker, urls[1], seconds=40))
         await approve()
         while not finished(runner, [run]):
             await asyncio.sleep(0.1)
@@ -77,15 +96,14 @@ def test_a_worker_waits_for_an_approval_and_drives_the_run_to_its_end(runner: Ru
 class Workers:
     """Two worker processes; one that dies is begun again."""
 
-    def __init__(self, home: Path) -> None:
-        self._home = home
+    def __init__(self, home: Path, urls: tuple[str, str]) -> None:
+        self._home, self._urls = home, urls
         self.log = (home / "workers.log").open("ab")
         self.alive = [self._begin(), self._begin()]
 
     def _begin(self) -> subprocess.Popen[bytes]:
-        urls = [f"sqlite:///{self._home / 'cases.db'}", f"sqlite:///{self._home / 'engine.db'}"]
         return subprocess.Popen(
-            [sys.executable, "-m", "tests.service.chaos", str(self._home), *urls],
+            [sys.executable, "-m", "tests.service.chaos", str(self._home), *self._urls],
             cwd=CHECKOUT, stdout=self.log, stderr=self.log, start_new_session=True,
         )  # fmt: skip
 
@@ -108,13 +126,15 @@ class Workers:
 
 
 @pytest.fixture
-def workers(tmp_path: Path, runner: Runner) -> Iterator[Workers]:
-    made = Workers(tmp_path)
+def workers(tmp_path: Path, runner: Runner, urls: tuple[str, str]) -> Iterator[Workers]:
+    made = Workers(tmp_path, urls)
     yield made
     made.end()
 
 
-def test_no_action_is_lost_doubled_or_late(runner: Runner, workers: Workers, tmp_path: Path) -> None:
+def test_no_action_is_lost_doubled_or_late(
+    runner: Runner, workers: Workers, tmp_path: Path, urls: tuple[str, str]
+) -> None:
     dice = random.Random(7059)
     runs = [begin(runner, number) for number in range(RUNS)]
     late = runs[-1]
@@ -144,6 +164,6 @@ def test_no_action_is_lost_doubled_or_late(runner: Runner, workers: Workers, tmp
         assert wanted - sent <= SHARED, one
     assert set(targets.values()) == {1}
     assert {kind for run, kind in done if run == late} <= {"collect-evidence"}
-    database = Database(f"sqlite:///{tmp_path / 'cases.db'}")
+    database = Database(urls[0])
     assert audit.verify(database)[2] == []
     assert any(line.kind == "taken" for line in audit.lines(database)), "no run was ever taken over: nothing was tried"

@@ -179,6 +179,29 @@ def test_a_pinned_playbook_that_was_changed_in_the_store_is_refused(runner: Runn
     assert "T1059 - Command and Scripting Interpreter" in named
 
 
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE decisions SET approver = 'bo' WHERE number = 1", "run R-1, decision 1 of bo: is not what was decided"),
+        ("UPDATE decisions SET expires = '2099-01-01T00:00:00+00:00'", "run R-1, decision 1 of ana: is not what"),
+        ("DELETE FROM decisions", "run R-1, decision 1: is in the log and was deleted"),
+        ("UPDATE intents SET outcome = 'failed' WHERE action = 1", "run R-1, action 1: its outcome is not what"),
+        ("UPDATE runs SET plan_hash = 'x'", "run R-1: its plan is not the one that was made"),
+    ],
+)
+def test_a_change_of_an_approval_an_outcome_or_a_plan_is_named(
+    runner: Runner, database: Database, statement: str, named: str
+) -> None:
+    run = begun(runner)
+    runner.decide(run, who="ana", granted=True, reason="x")
+    runner.advance(run)
+    with database.writing() as connection:
+        for verb in ("update", "delete"):
+            connection.exec_driver_sql(f"DROP TRIGGER decisions_no_{verb}")
+        connection.exec_driver_sql(statement)
+    assert any(f"{one.where}: {one.what}".startswith(named) for one in audit.verify(database)[2])
+
+
 def test_a_run_that_would_go_another_way_than_it_went_is_stopped(runner: Runner, database: Database) -> None:
     run = begun(runner)
     runner.advance(run)

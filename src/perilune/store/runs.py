@@ -93,7 +93,7 @@ class RunStore:
         number = _number(run_id)
         values = {"status": status, "waiting": waiting, "until": until and until.isoformat(), "updated": at.isoformat()}
         with self._database.writing() as connection:
-            before = _row(connection, number)
+            before = _row(connection, number, hold=True)
             connection.execute(sa.update(schema.runs).where(schema.runs.c.id == number).values(values))
             if (before.status, before.waiting) != (status, waiting):
                 body = {"status": status, "waiting": waiting}
@@ -103,7 +103,7 @@ class RunStore:
         """Takes or keeps the run's lease; false while another worker has it."""
         number = _number(run_id)
         with self._database.writing() as connection:
-            row = _row(connection, number)
+            row = _row(connection, number, hold=True)
             held = row.owner not in (None, owner) and row.lease is not None and row.lease > at.isoformat()
             if held or row.status in ("finished", "cancelled"):
                 return False
@@ -140,7 +140,7 @@ class RunStore:
         """Keeps an answer; only the worker that has the lease may."""
         run = _number(run_id)
         with self._database.writing() as connection:
-            if (lost := _lost(_row(connection, run), owner, at)) is not None:
+            if (lost := _lost(_row(connection, run, hold=True), owner, at)) is not None:
                 raise LostLease(f"{run_id}: {lost}")
             row = {"run": run, "number": number, "step": step, "answer": answer}
             connection.execute(sa.insert(schema.journal).values(row))
@@ -154,7 +154,7 @@ class RunStore:
             "actions": " ".join(map(str, approval.actions)),
         }  # fmt: skip
         with self._database.writing() as connection:
-            stored = _row(connection, run)
+            stored = _row(connection, run, hold=True)
             if stored.plan_hash != approval.plan:
                 raise StoreError(f"{run_id}: the approval is of another plan", hint="look at the plan again")
             last = sa.select(sa.func.max(schema.decisions.c.number)).where(schema.decisions.c.run == run)
@@ -198,7 +198,7 @@ class RunStore:
         """Leave to act, in one transaction: lease, plan, approval, epoch and the hour's cap are looked at right now."""
         run = _number(run_id)
         with self._database.writing() as connection:
-            row = _row(connection, run)
+            row = _row(connection, run, hold=True)
             if (lost := _lost(row, owner, at)) is not None:
                 raise LostLease(f"{run_id}: {lost}")
             known = _intent(connection, run, action.number)
@@ -278,8 +278,10 @@ def _number(run_id: str) -> int:
     return int(digits)
 
 
-def _row(connection: sa.Connection, number: int) -> sa.Row[tuple[object, ...]]:
-    row = connection.execute(sa.select(schema.runs).where(schema.runs.c.id == number)).first()
+def _row(connection: sa.Connection, number: int, *, hold: bool = False) -> sa.Row[tuple[object, ...]]:
+    """The run's row; `hold` keeps other writers from it until the transaction ends (SQLite has one writer anyway)."""
+    query = sa.select(schema.runs).where(schema.runs.c.id == number)
+    row = connection.execute(query.with_for_update() if hold else query).first()
     if row is None:
         raise StoreError(f"there is no run R-{number}", hint="`perilune runs list` shows what there is")
     return row
