@@ -193,6 +193,12 @@ def test_a_zygote_that_dies_is_an_answer(zygote: Zygote) -> None:
         zygote.run("lua54", b"return 1", ["x", "1000", "linux", "1", ""], 2, 1 << 20)
 
 
+def test_a_cage_that_was_killed_is_built_anew() -> None:
+    run("return 1")
+    os.kill(cage._cage.get().pid, 9)
+    assert run("os.execute('id')").outcome is Outcome.EXPLAINED
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_an_ordinary_user_can_use_it() -> None:
     """As user 1001; one right is kept so that this user can read the interpreter, wherever that is installed."""

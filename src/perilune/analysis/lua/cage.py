@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from perilune.analysis.lua.run import passes
-from perilune.analysis.lua.run.spawn import Unavailable, Zygote
+from perilune.analysis.lua.run.spawn import BROKE, Unavailable, Zygote
 from perilune.model.lua import Identity, Outcome, Trace
 
 NO_RUNTIME = "no Lua to run it with is installed: pip install 'perilune[lua]'"
@@ -88,10 +88,13 @@ def run(code: bytes, identity: Identity, *, name: str = "", budget: Budget | Non
     """Runs a program against stubs that record. Never raises for what the program does."""
     if find_spec("lupa") is None:
         return Trace(Outcome.NOT_EXECUTED, NO_RUNTIME)
-    try:
-        return passes.run(_cage.get(), code, identity, name, budget or Budget())
-    except (Unavailable, OSError) as why:
-        _cage.close()
-        return Trace(
-            Outcome.NOT_EXECUTED, str(why) if isinstance(why, Unavailable) else f"isolation unavailable: {why}"
-        )
+    why = ""
+    for _ in range(2):  # a zygote may have been killed by somebody: one more gets its chance
+        try:
+            return passes.run(_cage.get(), code, identity, name, budget or Budget())
+        except (Unavailable, OSError) as error:
+            _cage.close()
+            why = str(error) if isinstance(error, Unavailable) else f"isolation unavailable: {error}"
+            if not why.startswith(BROKE):
+                break
+    return Trace(Outcome.NOT_EXECUTED, why)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 STARTS_WITHIN = 20.0  # seconds, for a busy machine
+BROKE = "the cage broke down"
 _MESSAGE = 1 << 16
 
 # A hack: the packages above `locked` are entered without running them, because what they import (0.3 s, threads, data)
@@ -69,8 +70,12 @@ class Zygote:
             raise Unavailable(f"isolation unavailable: there is no cage for {platform.system() or 'this system'}")
         self._lock = threading.Lock()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            self._process = _start(theirs, skip, stubs or _stubs())
+        try:
+            with theirs:
+                self._process = _start(theirs, skip, stubs or _stubs())
+        except (OSError, Unavailable):
+            self._line.close()
+            raise
         self.pid = self._process.pid
         answer = self._answer(STARTS_WITHIN)
         if "ready" not in answer:
@@ -81,22 +86,28 @@ class Zygote:
     def run(self, runtime: str, code: bytes, options: list[str], seconds: float, most: int) -> Ran:
         """Runs a program in a child of its own. Unavailable where the zygote is gone."""
         with self._lock:
-            reading, writing = os.pipe()
-            with os.fdopen(reading, "rb", buffering=0):
-                try:
-                    pid = self._ask(runtime, code, options, seconds, writing)
-                finally:
-                    os.close(writing)
-                written, late, full = _collect(reading, time.monotonic() + seconds, most)
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                if late or full:
-                    os.killpg(pid, signal.SIGKILL)
-            self._send({"reap": pid})
-            told = self._answer(STARTS_WITHIN)
-            if "status" not in told:
-                self.close()
-                raise Unavailable("the cage broke down")
-            return Ran(written, int(told["status"]), float(told["cpu_ms"]), late, full)
+            try:
+                return self._run(runtime, code, options, seconds, most)
+            except BaseException:
+                self.close()  # whatever it was, the next request would meet an unfinished one
+                raise
+
+    def _run(self, runtime: str, code: bytes, options: list[str], seconds: float, most: int) -> Ran:
+        reading, writing = os.pipe()
+        with os.fdopen(reading, "rb", buffering=0):
+            try:
+                pid = self._ask(runtime, code, options, seconds, writing)
+            finally:
+                os.close(writing)
+            written, late, full = _collect(reading, time.monotonic() + seconds, most)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if late or full:
+                os.killpg(pid, signal.SIGKILL)
+        self._send({"reap": pid})
+        told = self._answer(STARTS_WITHIN)
+        if "status" not in told:
+            raise Unavailable(BROKE)
+        return Ran(written, int(told["status"]), float(told["cpu_ms"]), late, full)
 
     def close(self) -> None:
         self._line.close()
@@ -115,9 +126,8 @@ class Zygote:
             self._send(request, [program.fileno(), writing])
         told = self._answer(STARTS_WITHIN)
         if "pid" not in told:
-            self.close()
             refused = told.get("refused")
-            raise Unavailable(f"isolation unavailable: {refused}" if refused else "the cage broke down")
+            raise Unavailable(f"isolation unavailable: {refused}" if refused else BROKE)
         return int(told["pid"])
 
     def _send(self, message: dict[str, Any] | bytes, descriptors: list[int] | None = None) -> None:
@@ -125,8 +135,7 @@ class Zygote:
         try:
             socket.send_fds(self._line, [data], descriptors or [])
         except OSError as error:
-            self.close()
-            raise Unavailable(f"the cage broke down: {error.strerror}") from None
+            raise Unavailable(f"{BROKE}: {error.strerror}") from None
 
     def _answer(self, seconds: float) -> dict[str, Any]:
         self._line.settimeout(seconds)
