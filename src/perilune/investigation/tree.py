@@ -8,9 +8,11 @@ On Linux one process may exec several programs in turn: each is a node below the
 
 from __future__ import annotations
 
+import gc
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -105,14 +107,31 @@ def anchor(forest: Forest, key: str) -> str:
 def grow(processes: Table, others: Iterable[Row] = ()) -> Forest:
     """The forest of one host's process starts, with processes that other events' rows only name as stubs."""
     forest = Forest()
-    rows = sorted(_rows(processes), key=lambda row: _moment(row) or _NEVER)
-    planted: dict[str, _Start] = {}
-    for start in rows:
-        _plant(forest, planted, start)
-    for other in others:
-        _stub_actor(forest, planted, other)
-    _link(forest, planted)
+    with _uncollected():
+        rows = sorted(_rows(processes), key=lambda row: _moment(row) or _NEVER)
+        planted: dict[str, _Start] = {}
+        for start in rows:
+            _plant(forest, planted, start)
+        for other in others:
+            _stub_actor(forest, planted, other)
+        _link(forest, planted)
     return forest
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keeps the collector of cycles away while a tree grows.
+
+    A hack: nothing made here is garbage, and walking 100,000 young objects again and again takes a quarter of the time
+    (bench/triage.py). It ends when a forest is columns and nodes are made only for what a case shows.
+    """
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def prune(forest: Forest, wanted: Sequence[str], limit: int) -> tuple[tuple[ProcessNode, ...], int]:
