@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from perilune.connectors.cortex_xdr import CortexXdr
 from perilune.connectors.defender import Defender
 from perilune.errors import UsageError
 from perilune.service.desk import Desk
@@ -53,5 +54,21 @@ def test_a_secret_in_the_settings_or_nowhere_is_refused(office: Office, says: st
 
 @pytest.mark.parametrize("office", [""], indirect=True)
 def test_an_unknown_connector_is_said_with_those_that_there_are(office: Office) -> None:
-    with pytest.raises(UsageError, match="simulated, linux, defender"):
+    with pytest.raises(UsageError, match="simulated, linux, defender, cortex_xdr"):
         office.connector("magic")
+
+
+@pytest.mark.parametrize(
+    "office",
+    ['[connectors.cortex_xdr]\nbase = "https://api-x.xdr.eu.example"\nkey_id = "7"\nkey_env = "CORTEX_KEY"\n'],
+    indirect=True,
+)
+def test_cortex_takes_an_advanced_key_unless_it_is_said_to_be_standard(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORTEX_KEY", "hush")
+    made = office.connector("cortex_xdr")
+    assert isinstance(made, Desk)
+    assert isinstance(made.connector, CortexXdr)
+    assert (made.connector.key.id, made.connector.key.advanced) == ("7", True)
+    assert "hush" not in repr(made)

@@ -12,6 +12,7 @@ import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import product
 from typing import TypeVar
 
@@ -244,13 +245,15 @@ class Defender:
         client = Client(self.base, sleep=self.sleep)
         data = msgspec.json.encode(body) if body is not None else None
         for fresh in (False, True):
-            headers = {"Authorization": f"Bearer {self._bearer(fresh=fresh)}", "Accept": "application/json"}
-            if data is not None:
-                headers["Content-Type"] = "application/json"
-            answer = client.send(method, path, headers, data, changes=changes)
+            headers = self._headers(data is not None, fresh=fresh)
+            answer = client.send(method, path, partial(dict, headers), data, changes=changes)
             if answer.status != 401:
                 break
         return answer
+
+    def _headers(self, has_body: bool, *, fresh: bool) -> dict[str, str]:
+        headers = {"Authorization": f"Bearer {self._bearer(fresh=fresh)}", "Accept": "application/json"}
+        return headers | ({"Content-Type": "application/json"} if has_body else {})
 
     def _bearer(self, *, fresh: bool) -> str:
         token, ends = self._token
@@ -265,7 +268,7 @@ class Defender:
         path = f"/{urllib.parse.quote(self.secrets.tenant)}/oauth2/v2.0/token"
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         client = Client(self.login, sleep=self.sleep)
-        answer = client.send("POST", path, headers, urllib.parse.urlencode(form).encode(), changes=False)
+        answer = client.send("POST", path, lambda: headers, urllib.parse.urlencode(form).encode(), changes=False)
         if answer.status != 200:
             raise ConnectorError(f"no token: {answer.status}", hint="are tenant, client and secret right?")
         try:

@@ -53,12 +53,15 @@ class Client:
             raise UsageError(f"{self.base} is no https address", hint="secrets are sent to it")
 
     def send(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None, *, changes: bool
+        self, method: str, path: str, headers: Callable[[], Mapping[str, str]], body: bytes | None, *, changes: bool
     ) -> Answer:
-        """The answer, whatever its status; a ConnectorError where there is none. `changes`: must not be repeated."""
+        """The answer, whatever its status; a ConnectorError where there is none. `changes`: must not be repeated.
+
+        `headers` are made for each try: a signature with a nonce holds once.
+        """
         for attempt in range(TRIES):
             try:
-                answer, wait = self._once(method, path, headers, body)
+                answer, wait = self._once(method, path, headers(), body)
             except (OSError, http.client.HTTPException) as error:
                 if changes or attempt == TRIES - 1:
                     raise ConnectorError(f"no answer: {_words(error)}", where=f"{method} {path}") from error

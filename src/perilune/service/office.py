@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perilune import plugins
+from perilune.connectors.cortex_xdr import CortexXdr, Key
 from perilune.connectors.defender import API, Defender, Secrets
 from perilune.connectors.linux import Linux
 from perilune.connectors.simulated import Simulated
@@ -25,7 +26,7 @@ from perilune.store.cases import CaseStore
 from perilune.store.database import Database
 from perilune.store.runs import RunStore
 
-BUILT_IN = ("simulated", "linux", "defender")
+BUILT_IN = ("simulated", "linux", "defender", "cortex_xdr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,8 @@ class Office:
             return Desk(Linux(self.settings.home / "linux", management), self.cases)
         if name == "defender":
             return Desk(_defender(self.settings), self.cases)
+        if name == "cortex_xdr":
+            return Desk(_cortex(self.settings), self.cases)
         return Desk(_plugged(name), self.cases)
 
     def runner(self, connector: str) -> Runner:
@@ -84,10 +87,20 @@ class Office:
 
 def _defender(settings: Settings) -> Connector:
     tenant, client = (connector_value(settings, "defender", key) for key in ("tenant", "client"))
-    if "secret" in settings.connectors.get("defender", {}):
-        raise UsageError("a secret does not stand in the settings", hint="give secret_env or secret_file")
-    secrets = Secrets(tenant, client, connector_value(settings, "defender", "secret"))
+    secrets = Secrets(tenant, client, _secret(settings, "defender", "secret"))
     return Defender(secrets, base=settings.connectors["defender"].get("base", API))
+
+
+def _cortex(settings: Settings) -> Connector:
+    base, identifier = (connector_value(settings, "cortex_xdr", key) for key in ("base", "key_id"))
+    standard = settings.connectors["cortex_xdr"].get("security_level", "advanced").lower() == "standard"
+    return CortexXdr(base, Key(identifier, _secret(settings, "cortex_xdr", "key"), advanced=not standard))
+
+
+def _secret(settings: Settings, name: str, key: str) -> str:
+    if key in settings.connectors.get(name, {}):
+        raise UsageError("a secret does not stand in the settings", hint=f"give {key}_env or {key}_file")
+    return connector_value(settings, name, key)
 
 
 def _plugged(name: str) -> Connector:
