@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -20,6 +21,9 @@ MAX_CHANGES = 200
 INSTALLERS = r"(?i)\b(apt(-get)?|dnf|yum|zypper|pacman|apk|brew|port|snap|flatpak)\s+(\S+\s+)*(install|add|upgrade|-S)\b|\b(dpkg|rpm)\s+(-\S*[iU]\S*|--install|--upgrade)\b|\b(pip\d?|npm|yarn|gem|cargo|luarocks|go)\s+(\S+\s+)*(install|add|make)\b|\b(choco|scoop|winget)(\.exe)?\s+(install|upgrade)\b|msiexec(\.exe)?\"?\s.*/(i|package|update)\b|add-appxpackage|install-(module|package|script)"
 _SETTINGS = r"(?i)set-mppreference|add-mppreference|\bnetsh\s+(adv)?firewall|set-executionpolicy|\bsetenforce\s|\bufw\s|iptables\s|nft\s+(add|flush|delete)|auditctl\s|systemctl\s+(stop|disable|mask)|sc(\.exe)?\s+(stop|delete)|wevtutil\s+cl|clear-eventlog|bcdedit|vssadmin\s+delete|esxcli\s+system|logging\s+off|no\s+logging"
 _GUARD = r"(?i)\\windows defender\\|\\policies\\microsoft\\windows\\(powershell|safer)|\\firewallpolicy\\|\\currentversion\\policies\\system"
+
+
+_INSTALLER_PROGRAMS = r"(?i)(dpkg|apt(-get)?|rpm|dnf|yum|zypper|pacman|apk|snapd|flatpak|brew|msiexec|trustedinstaller|tiworker|winget|choco|packagekitd)(\.exe)?$"
 
 
 def find_changes(scope: Scope) -> Iterator[Fact]:
@@ -105,6 +109,7 @@ def _own_program(scope: Scope) -> Iterator[Fact]:
             and (hit.time is None or hit.time <= first)
         ):
             by = hit.text("InitiatingProcessFileName") or "a process"
+            sort = "installed" if re.match(_INSTALLER_PROGRAMS, by) else "program"
             yield fact(
                 scope,
                 Kind.CHANGE,
@@ -112,7 +117,7 @@ def _own_program(scope: Scope) -> Iterator[Fact]:
                 f"{by} writes the program {path[:SHOWN]} before it is run",
                 hit,
                 path,
-                "program",
+                sort,
             )
 
 

@@ -48,7 +48,7 @@ def unusual_here(known: Known, given: Mapping[str, str]) -> Answered:
         return yes(f"{name} is not usual on this host: {told(found)}.", found)
     if found := _history(known, "host", "usual"):
         return no(f"{name} is usual on this host: {told(found)}.", found, sure=Confidence.HIGH)
-    brought = [one for one in _own(known, Kind.CHANGE, "program") if _is_interpreter(known, one)]
+    brought = [one for one in _brought(known) if _is_interpreter(known, one)]
     if brought:
         return yes(f"The {name} interpreter came with the case: {told(brought)}.", brought)
     if known.facts.expected:
@@ -57,6 +57,11 @@ def unusual_here(known: Known, given: Mapping[str, str]) -> Answered:
             return no(f"The asset file expects it here: {listed}.", sure=Confidence.HIGH)
         return yes(f"The asset file expects other interpreters here: {listed}.", _runs(known))
     return _from_logs(known)
+
+
+def _brought(known: Known) -> list[Fact]:
+    """Programs of the case whose files were written near it, by whomever, if not by a package manager."""
+    return [one for one in known.facts.of(Kind.CHANGE) if "program" in one.tags]
 
 
 def _is_interpreter(known: Known, one: Fact) -> bool:
@@ -307,7 +312,7 @@ def legitimate_use(known: Known, given: Mapping[str, str]) -> Answered:
 def recently_installed(known: Known, given: Mapping[str, str]) -> Answered:
     """Installed by a package manager explains; a program file that appears without one accuses."""
     named = [one for one in known.facts.of(Kind.CHANGE) if "software" in one.tags and _speaks_of(known, one)]
-    brought = _own(known, Kind.CHANGE, "program")
+    brought = _brought(known)
     if named:
         sure = Confidence.HIGH if any("inventory" in one.tags for one in named) else Confidence.MEDIUM
         return yes(f"A software change goes with it: {told(named)}.", named, sure=sure)
