@@ -1,7 +1,5 @@
 """Every place that starts something by itself, seen where it is written and not where it is only read."""
 
-# ruff: noqa: E501 - a table of cases reads better whole
-
 from __future__ import annotations
 
 import pytest
