@@ -321,7 +321,8 @@ def _facts(
 ) -> Facts:
     """The facts of one of a case's hosts. What other hosts show is told once, with the first."""
     known = hosts.of(name)
-    group = [f for f in known.findings if f.id in {one.id for one in case.findings}]
+    wanted = {one.id for one in case.findings}
+    group = [f for f in known.findings if f.id in wanted]
     nodes, _ = _tree(group, known.forest)
     story = _story(nodes, group, hosts)
     cut = scope.cut_out(name, known.rows, story, group)

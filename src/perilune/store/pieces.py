@@ -48,35 +48,35 @@ class Piece(Protocol):
 
 
 class Held:
-    """Rows in memory."""
+    """Rows in memory; put in the order of their hosts when a host is first asked for."""
 
     def __init__(self, data: pa.Table) -> None:
         self._data = data
+        self._where: Places | None = None  # of each row, once they are no longer in the order of reading
 
     @property
     def rows(self) -> int:
         return self._data.num_rows
 
     @cached_property
-    def _hosts(self) -> Mapping[Host, Places]:
+    def _spans(self) -> Mapping[Host, tuple[int, int]]:
         order, hosts, begins = _by_host(self._data)
-        return {host: order[begin:end] for host, (begin, end) in zip(hosts, pairwise(begins), strict=True)}
+        self._where = _inverse(order)
+        self._data = self._data.take(order)
+        return dict(zip(hosts, pairwise(begins), strict=True))
 
     def of_host(self, host: Host, columns: Sequence[str] | None) -> pa.Table | None:
-        found = self._hosts.get(host)
-        return None if found is None else self.at(found, columns)
+        span = self._spans.get(host)
+        return None if span is None else only(self._data, columns).slice(span[0], span[1] - span[0])
 
     def at(self, places: Places, columns: Sequence[str] | None) -> pa.Table:
-        return only(self._data, columns).take(places)
+        return only(self._data, columns).take(places if self._where is None else self._where[places])
 
     def read(self, columns: Sequence[str] | None = None, *, encoded: bool = False) -> pa.Table:
         data = only(self._data, columns)
-        if not encoded:
-            return data
-        texts = [c.dictionary_encode() if pa.types.is_string(c.type) else c for c in data.columns]
-        return pa.Table.from_arrays(
-            texts, schema=pa.schema(list(zip(data.schema.names, (t.type for t in texts), strict=True)))
-        )
+        if self._where is not None:
+            data = data.take(self._where)
+        return _encoded(data) if encoded else data
 
 
 class Written:
@@ -106,9 +106,7 @@ class Written:
         return groups.slice(span[0] - first * GROUP, span[1] - span[0])
 
     def at(self, places: Places, columns: Sequence[str] | None) -> pa.Table:
-        where = np.empty(self.rows, np.intp)
-        where[self._order] = np.arange(self.rows)
-        wanted = where[places]
+        wanted = _inverse(self._order)[places]
         file, parts, came = self._file, [], []
         for group in np.unique(wanted // GROUP).tolist():
             mine = np.flatnonzero(wanted // GROUP == group)
@@ -121,9 +119,7 @@ class Written:
     def read(self, columns: Sequence[str] | None = None, *, encoded: bool = False) -> pa.Table:
         texts = [f.name for f in TABLES[self._name].arrow if pa.types.is_string(f.type)] if encoded else None
         data = pq.read_table(self._path, columns=self._known(columns), read_dictionary=texts)
-        where = np.empty(self.rows, np.intp)
-        where[self._order] = np.arange(self.rows)
-        return data.take(where)
+        return data.take(_inverse(self._order))
 
     def _known(self, columns: Sequence[str] | None) -> list[str] | None:
         return None if columns is None else [c for c in columns if c in TABLES[self._name].columns]
@@ -147,6 +143,18 @@ def complete(name: str, batches: Sequence[pa.Table]) -> pa.Table:
         for f in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _inverse(order: Places) -> Places:
+    """Where each row went."""
+    where = np.empty(len(order), np.intp)
+    where[order] = np.arange(len(order))
+    return where
+
+
+def _encoded(data: pa.Table) -> pa.Table:
+    columns: list[Any] = [c.dictionary_encode() if pa.types.is_string(c.type) else c for c in data.columns]
+    return pa.Table.from_arrays(columns, names=data.schema.names)
 
 
 def _by_host(data: pa.Table) -> tuple[Places, list[Host], list[int]]:

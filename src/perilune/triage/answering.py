@@ -546,10 +546,14 @@ def matches(known: Known, given: Mapping[str, str]) -> Answered:
         for node in known.tree
         if node.event is not None and pattern.search(node.command_line[:20_000])
     ]
+    tried: dict[tuple[int, str], re.Match[str] | None] = {}  # findings share their texts
     for finding in known.findings:
-        text = str(finding.row.get("XScriptText") or "")[:20_000]
-        layers = "\n".join(layer.text for layer in finding.analysis.layers)[:20_000] if finding.analysis else ""
-        if (found := pattern.search(text)) or (found := pattern.search(layers)):
+        script = str(finding.row.get("XScriptText") or "")
+        key = (id(finding.analysis), script)
+        if key not in tried:
+            layers = "\n".join(layer.text for layer in finding.analysis.layers) if finding.analysis else ""
+            tried[key] = pattern.search(script[:20_000]) or pattern.search(layers[:20_000])
+        if found := tried[key]:
             said = " ".join(found.string[max(0, found.start() - 20) : found.end() + 100].split())
             held.append(Fact(Kind.RELATED, "match", said[:160], "", finding.event, finding.time))
     needs = [Source[name] for name in given.get("needs", "PROCESSES").split()]
