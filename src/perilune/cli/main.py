@@ -37,6 +37,7 @@ COMMANDS = {
     "rules": ("perilune.cli.rules:rules", "List the rules, what was refused, and explain a match."),
     "baseline": ("perilune.cli.baseline:baseline", "Learn from older logs how interpreters are used here."),
     "lists": ("perilune.cli.lists:lists", "Fetch indicator lists from the feeds that the settings name."),
+    "serve": ("perilune.cli.serve:serve", "Serve the web console and the REST API."),
     "doctor": ("perilune.cli.doctor:doctor", "Say what this machine can and cannot do."),
     "completion": ("perilune.cli.completion:completion", "Print the completion script of a shell."),
 }

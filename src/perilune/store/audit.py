@@ -66,6 +66,15 @@ def lines(database: Database) -> Iterator[Line]:
             yield _line(row)
 
 
+def newest(database: Database, *, limit: int, before: int = 0) -> list[Line]:
+    """The last lines, newest first; with `before`, those before that number."""
+    query = sa.select(schema.audit).order_by(schema.audit.c.number.desc()).limit(limit)
+    if before:
+        query = query.where(schema.audit.c.number < before)
+    with database.reading() as connection:
+        return [_line(row) for row in connection.execute(query)]
+
+
 def verify(database: Database, head: str | None = None) -> tuple[int, str, list[Break]]:
     """How many lines there are, the head's hash, and everything that is not as it was written."""
     breaks: list[Break] = []

@@ -22,7 +22,6 @@ from perilune.store import schema
 from perilune.store.database import Database
 from perilune.store.merge import merge
 
-
 Weigh = Callable[[Case], Case]
 
 
@@ -51,6 +50,7 @@ class Summary:
     first: str | None
     last: str | None
     updated: str
+    owner: str = ""
 
 
 class CaseStore:
@@ -130,6 +130,21 @@ class CaseStore:
             connection.execute(sa.update(table).where(table.c.number == number).values(values))
             self._add_entry(connection, number, "status", {"status": status.value, **body}, at, who)
 
+    def set_owner(self, case_id: str, owner: str, *, at: datetime, who: str) -> None:
+        """Gives a case to a person, or to nobody (an empty name), with an entry that says so."""
+        with self._database.writing() as connection:
+            number = _number(case_id)
+            self._row(connection, number)
+            table = schema.cases
+            values = {"owner": owner, "updated": at.isoformat()}
+            connection.execute(sa.update(table).where(table.c.number == number).values(values))
+            self._add_entry(connection, number, "owner", {"owner": owner or "nobody"}, at, who)
+
+    def summary(self, case_id: str) -> Summary:
+        """A case's line in the queue."""
+        with self._engine.connect() as connection:
+            return summary_of(self._row(connection, _number(case_id)))
+
     def load(self, case_id: str) -> Case:
         """A case with all its entries."""
         with self._engine.connect() as connection:
@@ -145,7 +160,7 @@ class CaseStore:
             .limit(limit)
         )
         with self._engine.connect() as connection:
-            return [_summary(row) for row in connection.execute(query)]
+            return [summary_of(row) for row in connection.execute(query)]
 
     def count(self) -> int:
         with self._engine.connect() as connection:
@@ -310,7 +325,8 @@ def _summary_columns(case: Case, at: datetime) -> dict[str, object]:
     }
 
 
-def _summary(row: sa.Row[tuple[object, ...]]) -> Summary:
+def summary_of(row: sa.Row[tuple[object, ...]]) -> Summary:
+    """A row of `cases` as the queue shows it."""
     return Summary(
         id=f"C-{row.number}",
         status=Status(row.status),
@@ -324,6 +340,7 @@ def _summary(row: sa.Row[tuple[object, ...]]) -> Summary:
         first=row.first,
         last=row.last,
         updated=row.updated,
+        owner=row.owner,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-HEAD = "0002"  # the newest migration; a test holds it equal to the folder
+HEAD = "0003"  # the newest migration; a test holds it equal to the folder
 
 metadata = sa.MetaData()
 
@@ -24,6 +24,7 @@ cases = sa.Table(
     sa.Column("first", sa.Text),
     sa.Column("last", sa.Text),
     sa.Column("updated", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False, server_default=""),
     sa.Index("cases_by_score", "score", "number"),
 )
 
@@ -148,4 +149,42 @@ audit = sa.Table(
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("previous", sa.Text, nullable=False),
     sa.Column("hash", sa.Text, nullable=False, unique=True),
+)
+
+# People at the console. Of passwords, sessions and tokens only hashes are kept.
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("password", sa.Text, nullable=False),
+    sa.Column("must_change", sa.Boolean, nullable=False),
+    sa.Column("disabled", sa.Boolean, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("locked_until", sa.Text),
+    sa.Column("created", sa.Text, nullable=False),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("hash", sa.Text, primary_key=True),
+    sa.Column("user", sa.Text, sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("csrf", sa.Text, nullable=False),
+    sa.Column("begun", sa.Text, nullable=False),
+    sa.Column("seen", sa.Text, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("hash", sa.Text, nullable=False, unique=True),
+    sa.Column("user", sa.Text, sa.ForeignKey("users.name"), nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("scopes", sa.Text, nullable=False),
+    sa.Column("created", sa.Text, nullable=False),
+    sa.Column("expires", sa.Text, nullable=False),
+    sa.Column("revoked", sa.Boolean, nullable=False),
 )

@@ -1,0 +1,1 @@
+"""The console and the API: what `perilune serve` answers. Needs the extra `perilune[web]`."""
