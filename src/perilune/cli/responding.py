@@ -97,12 +97,17 @@ def _needs(action: Action) -> str:
 def _print_rest(plan: Plan) -> None:
     if plan.refusals:
         console.out.print("\nRefused by guards:", style="bold")
-    for refusal in plan.refusals:
-        _say(f"  {refusal.kind} {refusal.target.words}: {refusal.reason}", "yellow")
+    for line in _refused(plan):
+        _say(f"  {line}", "yellow")
     console.out.print("\nNot known before:", style="bold")
     for line in plan.unknown:
         _say(f"  {line}")
     _say("  whether each action will hold: every one is checked after it was sent, and what fails takes another branch")
+
+
+def _refused(plan: Plan) -> list[str]:
+    """Each refusal once; two steps may ask for the same."""
+    return list(dict.fromkeys(f"{one.kind} {one.target.words}: {one.reason}" for one in plan.refusals))
 
 
 def _print_run(record: Run, results: dict[int, Result]) -> None:
@@ -110,8 +115,8 @@ def _print_run(record: Run, results: dict[int, Result]) -> None:
     _say(f"plan {record.plan_hash[:12]}, begun {record.created:%Y-%m-%d %H:%M} UTC by {record.who}", "dim")
     for action in record.plan.actions:
         _print_action(action, None, results.get(action.number))
-    for refusal in record.plan.refusals:
-        _say(f"     refused: {refusal.kind} {refusal.target.words}: {refusal.reason}", "yellow")
+    for line in _refused(record.plan):
+        _say(f"     refused: {line}", "yellow")
     console.out.print()
     if record.status == "waiting":
         until = f", until {record.until:%Y-%m-%d %H:%M} UTC" if record.until else ""

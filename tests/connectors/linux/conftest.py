@@ -30,7 +30,7 @@ mount -t tmpfs none /run
 hostname web-01
 ip link set lo up
 shift
-exec "$@"
+"$@"
 """
 
 

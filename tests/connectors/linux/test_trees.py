@@ -134,6 +134,15 @@ def test_what_is_ended_is_written_down_first(tmp_path: Path) -> None:
     assert str(root.pid) in kept
 
 
+@pytest.mark.parametrize("kind", [Kind.TERMINATE_PROCESS, Kind.TERMINATE_TREE])
+def test_this_program_and_what_started_it_are_never_ended(kind: Kind, tmp_path: Path) -> None:
+    receipt = Linux(tmp_path).act(on(kind, os.getpid()), "R-1:1")
+    assert receipt.outcome is Outcome.REFUSED
+    parent = os.getppid()
+    if parent > 1:
+        assert Linux(tmp_path).act(on(kind, parent), "R-1:2").outcome is Outcome.REFUSED
+
+
 def test_no_group_of_ours_stays(tmp_path: Path) -> None:
     root = started("import time; print('up', flush=True); time.sleep(60)")
     Linux(tmp_path).act(on(Kind.TERMINATE_TREE, root.pid), "R-1:77")

@@ -56,9 +56,10 @@ class _Lineage:
     root: Process
     known: dict[tuple[int, int], Process] = field(default_factory=dict)
     layouts: set[tuple[int, ...]] = field(default_factory=set)
+    own: frozenset[int] = field(default_factory=lambda: own_line())
 
     def takes(self, process: Process) -> bool:
-        if (process.pid, process.ticks) in self.known or process.pid in (1, os.getpid()):
+        if (process.pid, process.ticks) in self.known or process.pid in self.own:
             return False
         if process.ticks < self.root.ticks:
             return False
@@ -110,6 +111,8 @@ class Trees:
         lineage = _Lineage(root) if root else self._again(action)
         if lineage is None:
             return Receipt(Outcome.FAILED, "there is no such process any more")
+        if root is not None and root.pid in own_line():
+            return Receipt(Outcome.REFUSED, "it is this program or what started it")
         if action.kind is Kind.TERMINATE_PROCESS:
             self.keeper.keep(key, _Kept(action.target.key, (), (_member(lineage.root),)))
             return _end_one(action.target)
@@ -153,6 +156,16 @@ class _Kept:
     target: str
     layouts: tuple[tuple[int, ...], ...]
     members: tuple[Member, ...]
+
+
+def own_line() -> frozenset[int]:
+    """This process, those that it comes from, and the first of all: ending one would end what is meant to answer."""
+    found = [1]
+    current = load_process(os.getpid())
+    while current is not None and current.pid not in found:
+        found.append(current.pid)
+        current = load_process(current.parent)
+    return frozenset(found)
 
 
 def _root(target: Target) -> Process | None:
