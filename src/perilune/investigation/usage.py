@@ -9,7 +9,7 @@ from typing import cast
 
 import pyarrow as pa
 
-from perilune.investigation.scope import Scope, compute
+from perilune.investigation.scope import Scope, compute, fitting
 from perilune.model.facts import Fact, Kind
 from perilune.model.findings import Explained
 from perilune.model.people import Schedule, Working
@@ -40,7 +40,7 @@ def find_use(scope: Scope, programs: Mapping[str, str], explained: Iterable[Expl
 
 def _runs(scope: Scope, table: Table, technique: str, programs: str) -> Iterator[Fact]:
     pattern = rf"(?i)^(?:{programs})(\.exe)?$"
-    held = compute.fill_null(compute.match_substring_regex(table.column("FileName"), pattern), False)
+    held = fitting(table, "FileName", pattern)
     places = cast("list[int]", compute.indices_nonzero(held).to_pylist())[:MAX_RUNS]
     own = {(node.event.source, node.event.record) for node in scope.processes if node.event is not None}
     names = [c for c in ("Timestamp", "FileName", "FolderPath", "XUser", "AccountName", "XSourceFile", "XSourceRecord")

@@ -546,12 +546,13 @@ def matches(known: Known, given: Mapping[str, str]) -> Answered:
         for node in known.tree
         if node.event is not None and pattern.search(node.command_line[:20_000])
     ]
-    tried: dict[tuple[int, str], re.Match[str] | None] = {}  # findings share their texts
+    tried: dict[tuple[str, str], re.Match[str] | None] = {}  # findings share their texts
     for finding in known.findings:
         script = str(finding.row.get("XScriptText") or "")
-        key = (id(finding.analysis), script)
+        own = finding.analysis.layers if finding.analysis else ()
+        key = (own[0].text if own else "", script)  # the other layers follow from the first
         if key not in tried:
-            layers = "\n".join(layer.text for layer in finding.analysis.layers) if finding.analysis else ""
+            layers = "\n".join(layer.text for layer in own)
             tried[key] = pattern.search(script[:20_000]) or pattern.search(layers[:20_000])
         if found := tried[key]:
             said = " ".join(found.string[max(0, found.start() - 20) : found.end() + 100].split())
