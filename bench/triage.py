@@ -91,7 +91,8 @@ def _made(name: str, count: int) -> Table:
         program = rng.choice(_PROGRAMS)
         rows.append({
             "Timestamp": at, "DeviceName": HOST, "XPlatform": "windows", "InitiatingProcessFileName": program,
-            "InitiatingProcessFolderPath": f"C:\\Windows\\System32\\{program}", "InitiatingProcessId": rng.randrange(4, 30_000),
+            "InitiatingProcessFolderPath": f"C:\\Windows\\System32\\{program}",
+            "InitiatingProcessId": rng.randrange(4, 30_000),
             "XSourceFile": f"made-{name}", "XSourceRecord": number, **_own(name, rng, number),
         })  # fmt: skip
     rows.sort(key=lambda row: row["Timestamp"])
