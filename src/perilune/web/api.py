@@ -45,6 +45,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {
     )
 }
 _NO_CASE: dict[int | str, dict[str, Any]] = {404: {"description": "No such case", "content": PROBLEM}}
+CURSOR = r"^([0-9]{1,15}\.[0-9]{1,15})?$"
 SECURITY: dict[str, Any] = {"security": [{"token": []}]}
 
 router = APIRouter(prefix="/api/v1", responses=_REFUSALS)
@@ -99,7 +100,7 @@ def list_cases(
     technique: Annotated[str, Query(max_length=40)] = "",
     order: Order = Order.URGENT,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    after: Annotated[str, Query(max_length=40, description="`next` of the page before.")] = "",
+    after: Annotated[str, Query(pattern=CURSOR, description="`next` of the page before.")] = "",
 ) -> CaseLines:
     least = next(one for one in Level if one.word == severity)
     wanted = Wanted(tuple(status), least, owner, technique, q, order)
