@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 LONG = 320  # characters of a value shown without unfolding it
 HEADLINE = 200  # characters of a title
 _VALUE_MOST = 4_000  # of anything that the template does not shorten itself
+_SHORT = 80  # characters of a value whose shown form is kept
 _ESCAPE = re.compile(r"⟨[^⟨⟩]{1,10}⟩")
 
 
@@ -125,7 +126,20 @@ def _shown(value: object) -> object:
 
     if isinstance(value, Markup):
         return value
-    escaped = str(_attribute(value))
+    text = str(value)
+    return _shown_short(text) if len(text) <= _SHORT else _escaped(text)
+
+
+@lru_cache(maxsize=8192)
+def _shown_short(text: str) -> Markup:
+    """Words such as a severity or a host are on a page hundreds of times."""
+    return _escaped(text)
+
+
+def _escaped(text: str) -> Markup:
+    from markupsafe import Markup
+
+    escaped = str(_attribute(text))
     return Markup(_ESCAPE.sub(r"<i class=esc>\g<0></i>", escaped))  # noqa: S704 - escaped above
 
 

@@ -22,8 +22,8 @@ from perilune.web.rooms import Rooms, rooms
 router = APIRouter(include_in_schema=False)
 # What a page writes out; the report holds more, and the page says how much is left out.
 BUDGET = view.Budget(
-    findings=25, repeats=10, nodes=150, timeline=200, entities=15, sources=40, explained=20, entries=60, facts=15,
-    columns=60, evidence=15, text=2000,
+    findings=12, repeats=5, nodes=80, timeline=80, entities=10, sources=20, explained=10, entries=40, facts=8,
+    columns=40, evidence=10, text=1000, layers=8, rows=12,
 )  # fmt: skip
 COMMENT_MOST = 10_000
 Text = Annotated[str, Form(max_length=COMMENT_MOST)]
