@@ -17,7 +17,8 @@ def page() -> str:
 
 
 def _sections(command: click.Command, name: str) -> Iterator[str]:
-    context = click.Context(command, info_name=name, terminal_width=100)
+    context = click.Context(command, info_name=name, terminal_width=100, help_option_names=["-h", "--help"])
+    command._help_option = None  # click keeps the names that it was asked with first, by whichever test
     yield from ("", f"## `{name}`", "", "```", command.get_help(context), "```")
     if isinstance(command, click.Group):
         for child in command.list_commands(context):

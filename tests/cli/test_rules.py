@@ -13,7 +13,7 @@ from tests.detection.test_lint import CAREFUL, EVENTS
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, ["rules", *map(str, arguments)])
+    return CliRunner().invoke(cli, ["rules", *map(str, arguments)], env={"COLUMNS": "160"})
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_faults_come_as_often_as_they_were_ordered() -> None:
     assert fleet.act(action(), "k").outcome is Outcome.FAILED
     assert fleet.act(action(), "k").outcome is Outcome.DONE  # an answer of success, and nothing happened
     assert fleet.check(action()).state is State.ABSENT
-    assert fleet.act(action(), "k").outcome is Outcome.DONE
+    assert fleet.act(action(), "another").outcome is Outcome.DONE  # under the same key it would do nothing
     assert fleet.check(action()).state is State.HOLDS
 
 

@@ -132,6 +132,15 @@ def workers(tmp_path: Path, runner: Runner, urls: tuple[str, str]) -> Iterator[W
     made.end()
 
 
+def under_way(folder: Path) -> bool:
+    """Whether something was done, and so a run is held by a worker."""
+    path = folder / "fleet.json"
+    if not path.exists():
+        return False
+    with Simulated(path)._open() as fleet:
+        return bool(fleet.calls)
+
+
 def test_no_action_is_lost_doubled_or_late(
     runner: Runner, workers: Workers, tmp_path: Path, urls: tuple[str, str]
 ) -> None:
@@ -143,6 +152,10 @@ def test_no_action_is_lost_doubled_or_late(
     runner.decide(late, who="ana", granted=True, reason="x", holds=timedelta(seconds=-1))
     ends = time.monotonic() + SECONDS
     turn = 0
+    while not under_way(tmp_path) and time.monotonic() < ends:
+        time.sleep(0.05)
+    workers.kill(0)  # whoever held a run lets it go in the middle
+    workers.kill(1)
     while not finished(runner, runs) and time.monotonic() < ends:
         time.sleep(dice.uniform(2.5, 5))
         if turn % 3 == 2:

@@ -1,3 +1,5 @@
+from contextlib import closing
+
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -63,8 +65,8 @@ def test_no_row_is_lost_or_moved(
     batches: list[list[tuple[str | None, str]]], memory: int, group: int, data: st.DataObject
 ) -> None:
     """What a list of rows says, the spool says, however much of it is on disk."""
-    rows, spool = [], Spool(memory)
-    with pytest.MonkeyPatch.context() as patch:
+    rows: list[dict[str, object]] = []
+    with pytest.MonkeyPatch.context() as patch, closing(Spool(memory)) as spool:
         patch.setattr(pieces, "GROUP", group)
         for batch in batches:
             new = [{"DeviceName": h, "XSourceFile": f, "ProcessId": len(rows) + n} for n, (h, f) in enumerate(batch)]
@@ -80,4 +82,3 @@ def test_no_row_is_lost_or_moved(
         for host, file in {(row["DeviceName"], row["XSourceFile"]) for row in rows}:
             mine = [r["ProcessId"] for r in rows if r["DeviceName"] == host and (host or r["XSourceFile"] == file)]
             assert spool.of_host(NAME, host, file, ["ProcessId"]).values("ProcessId") == mine
-    spool.close()
