@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 from rich.table import Table
+from rich.text import Text
 from rich.tree import Tree
 
 from perilune import __version__, correlating
@@ -32,6 +33,8 @@ _DERIVED = {
     "XScriptEvents": "ActionType XScriptText XScriptLanguage FolderPath FileName FileSize SHA256 XScriptId",
     "DeviceProcessEvents": "XInitiatingProcessParentFolderPath XInitiatingProcessParentCommandLine",
 }
+
+_SHORT = {"informational": "Info", "medium": "Med.", "critical": "Crit."}
 
 
 def packaged(names: Iterable[str] = _PACK) -> list[Path]:
@@ -192,18 +195,17 @@ def covered(rules: Iterable[Rule]) -> tuple[Covered, ...]:
 
 
 def coverage_table(rows: Sequence[Covered], *, by_source: bool = False) -> Table:
-    """One line per sub-technique."""
+    """One row per sub-technique; below its name, where its rules look."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("Technique", "Name", "Rules", *(level.capitalize() for level in LEVELS)):
-        table.add_column(
-            name, no_wrap=name in ("Technique", "Name"), justify="left" if name in ("Technique", "Name") else "right"
-        )
-    table.add_column("Log sources" if by_source else "Tables")
+    table.add_column("Technique", no_wrap=True)
+    table.add_column("Name, and the log sources" if by_source else "Name, and the tables")
+    for name in ("Rules", *(_SHORT.get(level, level.capitalize()) for level in LEVELS)):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         counts = [str(row.levels.get(level, 0) or "") for level in LEVELS]
-        table.add_row(
-            row.technique, row.name, str(row.rules), *counts, _counted(row.sources if by_source else row.tables)
-        )
+        where = _counted(row.sources if by_source else row.tables)
+        about = Text.assemble(row.name, (f"\n{where}", "dim")) if where else Text(row.name)
+        table.add_row(row.technique, about, str(row.rules), *counts)
     return table
 
 
