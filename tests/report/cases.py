@@ -244,8 +244,8 @@ ESCALATION = Escalation(
     "Escalate to Tier 2: persistence was planted.",
     (
         Criterion("escalate-known-bad", "Is there confirmed interaction with known malicious infrastructure?",
-                  Said.UNKNOWN, "Unknown: needs a list of known bad addresses.", needs=("a list of known bad addresses",)),
-        Criterion("persistence", "Persistence was planted", Said.YES, "Planted: sh is started with crontab -", ours=True,
+                  Said.UNKNOWN, "Unknown: needs a list of known bad addresses.", needs=("a list of known bad addresses",)),  # noqa: E501
+        Criterion("persistence", "Persistence was planted", Said.YES, "Planted: sh is started with crontab -", ours=True,  # noqa: E501
                   events=(_ref(4140),)),
     ),
 )  # fmt: skip
@@ -264,7 +264,7 @@ FACTS = Facts(
 VERDICT = Verdict(
     Word.MALICIOUS,
     Confidence.HIGH,
-    "lua5.4, started by sh, named or fetched http://203.0.113.9/a.lua, connected to 203.0.113.9 and planted cron on web-01.",
+    "lua5.4, started by sh, named or fetched http://203.0.113.9/a.lua, connected to 203.0.113.9 and planted cron on web-01.",  # noqa: E501
     (
         "the score is 98 and 6 independent rules and answers agree",
         "1 answer speaks for abuse",
@@ -368,7 +368,7 @@ def hostile(poison: str) -> Case:
     )  # fmt: skip
     node = ProcessNode(poison, None, 0, 7, poison, poison, poison, poison, START, ref, (poison,))
     entry = TimelineEntry(START, poison, poison, poison, ref, (poison,), poison)
-    answer = Answer(poison, poison, Part.QUESTION, poison, Said.YES, poison, Confidence.LOW, poison, Said.YES, (poison,),
+    answer = Answer(poison, poison, Part.QUESTION, poison, Said.YES, poison, Confidence.LOW, poison, Said.YES, (poison,),  # noqa: E501
                     (ref, replace(ref, record=2)), (poison,))  # fmt: skip
     criterion = Criterion(poison, poison, Said.YES, poison, True, (poison,), (ref,))
     fact = Fact(Kind.PERSISTENCE, poison, poison, poison, ref, START, poison, True, (poison,))

@@ -92,7 +92,7 @@ class RuleCredit:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`findings`: the heaviest of each rule; `repeats`: by its number, the rule's others. `linked`: those written out."""
+    """`findings`: the heaviest of each rule; `repeats`: by its number, the others of the rule; `linked`: what is written."""
 
     case: Case
     budget: Budget

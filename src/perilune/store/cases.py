@@ -77,7 +77,7 @@ class CaseStore:
             return self._grow(connection, number, case, at, who, weigh)
 
     def join(self, case: Case, others: Sequence[str], *, at: datetime, who: str, note: str = "") -> Case:
-        """Puts the other cases' findings into `case`, which is the joined one; the others are closed and say where to."""
+        """Puts the other cases' findings into `case`, the joined one; the others are closed and say where to."""
         with self._database.writing() as connection:
             number = _number(case.id)
             self._row(connection, number)
