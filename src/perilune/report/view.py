@@ -92,7 +92,7 @@ class RuleCredit:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """`findings`: the heaviest of each rule; `repeats`: by its number, the others of the rule; `linked`: what is written."""
+    """`findings`: the heaviest of each rule; `repeats`: by its number, the others; `linked`: those written out."""
 
     case: Case
     budget: Budget
