@@ -10,17 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from perilune.detection import matching, oracle
-from perilune.detection.files import MAX_FILE
+from perilune.detection.besides import Item, load_items
 from perilune.detection.oracle import Explanation
 from perilune.errors import RuleError
 from perilune.model.rules import Rule
 from perilune.model.tables import TABLES
-
-KINDS = ("hit", "miss")
-MAX_EVENTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,36 +49,11 @@ def beside(rule_file: Path) -> Path:
 
 def load(path: Path) -> tuple[Event, ...]:
     """The events of a file. Raises RuleError that says which line is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > MAX_FILE:
-            raise RuleError(f"larger than {MAX_FILE >> 20} MiB", where=str(path))
-        top = yaml.compose(text, yaml.CSafeLoader)
-        data = yaml.safe_load(text)
-    except OSError as error:
-        raise RuleError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RuleError(f"not valid YAML: {error}", where=str(path)) from None
-    if not isinstance(top, yaml.MappingNode) or not isinstance(data, dict):
-        raise RuleError("events are a mapping of `hit` and `miss`", where=f"{path}:1")
-    return tuple(_events(path, data, {key.value: value for key, value in top.value}))
+    return tuple(_event(item) for item in load_items(path, "events"))
 
 
-def _events(path: Path, data: Mapping[str, object], nodes: Mapping[str, yaml.Node]) -> Iterator[Event]:
-    for kind, node in nodes.items():
-        where = f"{path}:{node.start_mark.line + 1}"
-        if kind not in KINDS:
-            raise RuleError(f"unknown kind of events {kind!r}: there are `hit` and `miss`", where=where)
-        given = data[kind]
-        if not isinstance(given, list) or not isinstance(node, yaml.SequenceNode):
-            raise RuleError(f"`{kind}` is not a list", where=where)
-        if len(given) > MAX_EVENTS:
-            raise RuleError(f"more than {MAX_EVENTS:,} events under `{kind}`", where=where)
-        for number, (one, at) in enumerate(zip(given, node.value, strict=True), start=1):
-            yield _event(kind, number, one, f"{path}:{at.start_mark.line + 1}")
-
-
-def _event(kind: str, number: int, given: object, where: str) -> Event:
+def _event(item: Item) -> Event:
+    given, where = item.value, item.where
     table, row = (given.get("table"), given.get("row")) if isinstance(given, Mapping) else (None, None)
     if not isinstance(table, str) or not isinstance(row, Mapping):
         raise RuleError("an event has a `table` and a `row`", where=where)
@@ -92,7 +62,7 @@ def _event(kind: str, number: int, given: object, where: str) -> Event:
     unknown = sorted(str(name) for name in row if name not in TABLES[table].columns)
     if unknown:
         raise RuleError(f"{table} has no column {', '.join(unknown)}", where=where)
-    return Event(kind, number, table, {str(name): value for name, value in row.items()}, where)
+    return Event(item.kind, item.number, table, {str(name): value for name, value in row.items()}, where)
 
 
 def try_out(rule: Rule, events: tuple[Event, ...]) -> Iterator[Outcome]:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import yaml
-
-from perilune.detection.files import MAX_FILE
-from perilune.detection.proofs import KINDS
+from perilune.detection.besides import Item, load_items
 from perilune.errors import RuleError
 from perilune.model.tables import TABLES
 
@@ -31,35 +28,16 @@ class Story:
 
 def load(path: Path) -> tuple[Story, ...]:
     """The cases of a file. Raises RuleError that says which line is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        if len(text) > MAX_FILE:
-            raise RuleError(f"larger than {MAX_FILE >> 20} MiB", where=str(path))
-        top = yaml.compose(text, yaml.CSafeLoader)
-        data = yaml.safe_load(text)
-    except OSError as error:
-        raise RuleError(f"cannot be read: {error.strerror or error}", where=str(path)) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise RuleError(f"not valid YAML: {error}", where=str(path)) from None
-    if not isinstance(top, yaml.MappingNode) or not isinstance(data, dict):
-        raise RuleError("cases are a mapping of `hit` and `miss`", where=f"{path}:1")
-    return tuple(_stories(path, data, {str(key.value): value for key, value in top.value}))
+    return tuple(_story(item) for item in load_items(path, "cases"))
 
 
-def _stories(path: Path, data: Mapping[str, object], nodes: Mapping[str, yaml.Node]) -> Iterator[Story]:
-    for kind, node in nodes.items():
-        where = f"{path}:{node.start_mark.line + 1}"
-        given = data.get(kind)
-        if kind not in KINDS or not isinstance(given, list) or not isinstance(node, yaml.SequenceNode):
-            raise RuleError("cases are lists under `hit` and `miss`", where=where)
-        for number, (one, at) in enumerate(zip(given, node.value, strict=True), start=1):
-            place = f"{path}:{at.start_mark.line + 1}"
-            if not isinstance(one, list) or not one:
-                raise RuleError("a case is a list of events with `table`, `at` and `row`", where=place)
-            rows = tuple(row for event in one for row in _rows(event, place))
-            if len(rows) > MAX_EVENTS:
-                raise RuleError(f"more than {MAX_EVENTS:,} events", where=place)
-            yield Story(kind, number, rows, place)
+def _story(item: Item) -> Story:
+    if not isinstance(item.value, list) or not item.value:
+        raise RuleError("a case is a list of events with `table`, `at` and `row`", where=item.where)
+    rows = tuple(row for event in item.value for row in _rows(event, item.where))
+    if len(rows) > MAX_EVENTS:
+        raise RuleError(f"more than {MAX_EVENTS:,} events", where=item.where)
+    return Story(item.kind, item.number, rows, item.where)
 
 
 def _rows(event: object, where: str) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -67,7 +45,7 @@ def _rows(event: object, where: str) -> Iterator[tuple[str, Mapping[str, object]
         raise RuleError("an event has `table`, `at` in seconds, `row`, and perhaps `times` and `every`", where=where)
     table, row, at = event["table"], event["row"], event["at"]
     times, every = event.get("times", 1), event.get("every", 0)
-    if table not in TABLES or not isinstance(row, Mapping):
+    if not isinstance(table, str) or table not in TABLES or not isinstance(row, Mapping):
         raise RuleError(f"unknown table {table!r}, or its `row` is no mapping", where=where)
     if unknown := sorted(str(name) for name in row if name not in TABLES[table].columns):
         raise RuleError(f"{table} has no column {', '.join(unknown)}", where=where)
