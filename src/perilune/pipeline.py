@@ -102,52 +102,66 @@ def hunt(
         baseline: the folder of a learned history, as `perilune baseline build` makes it.
         today: decides which suppressions have expired and how old an entry of a list is.
     """
+    today = today or datetime.now(UTC).date()
     past = history.load(baseline) if baseline else None
     ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
-    sources: list[SourceReport] = []
-    spool = Spool()
-    hits = Hits(ruleset.rules)
-    gathering = matching.Gathering()
-    sigma_rules = RuleSet(tuple(rule for rule in ruleset.rules if not _runs_at_the_end(rule)))
-
-    decoder = Decoder()
-
-    def detect(batch: Table) -> None:
-        hits.add(batch, spool.add(batch), matching.match(sigma_rules, batch))
-        hidden = decoder.rows_of(batch)
-        if hidden is not None:  # the second pass: rules see what was decoded as a script of its own
-            hits.add(hidden, spool.add(hidden), matching.match(sigma_rules, hidden))
-
-    for item in reading.read([Path(p) for p in paths], limits, own=reading.Own(content), jobs=jobs):
-        if isinstance(item, SourceReport):
-            sources.append(item)
-            if progress is not None:
-                progress(item)
-        else:
-            for batch in gathering.add(item):
-                detect(batch)
-    for batch in gathering.rest():
-        detect(batch)
-    refused = _run_hunts(ruleset, spool, hits)
-    judged = correlated(judge(hits, spool, decoder), ruleset.rules, hits, spool)
-    beside = load_surroundings(content, today or datetime.now(UTC).date())
-    kept, suppressed = suppress(judged.findings, beside.suppressions, today or datetime.now(UTC).date())
+    items = reading.read([Path(p) for p in paths], limits, own=reading.Own(content), jobs=jobs)
+    seen = detect(ruleset, items, progress)
+    refused = _run_hunts(ruleset, seen.spool, seen.hits)
+    judged = correlated(judge(seen.hits, seen.spool, seen.decoder), ruleset.rules, seen.hits, seen.spool)
+    beside = load_surroundings(content, today)
+    kept, suppressed = suppress(judged.findings, beside.suppressions, today)
     judged = replace(judged, findings=kept)
     around = replace(beside.around, learned=past.about(judged.findings) if past else None)
-    cases, findings = investigate(judged, spool, sources, around, feedback)
+    cases, findings = investigate(judged, seen.spool, seen.sources, around, feedback)
     return Hunt(
         cases=cases,
         findings=findings,
         explained=judged.explained,
-        sources=tuple(sources),
+        sources=tuple(seen.sources),
         rules=sum(rule.role is Role.DETECTION for rule in ruleset.rules),
         refused=(*ruleset.refused, *refused, *beside.refused),
         cut=judged.cut,
-        undecoded=decoder.skipped,
+        undecoded=seen.decoder.skipped,
         unpaired=judged.unpaired,
-        spool=spool,
+        spool=seen.spool,
         suppressed=suppressed,
     )
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was read and what the rules matched in it."""
+
+    hits: Hits
+    spool: Spool = field(default_factory=Spool)
+    decoder: Decoder = field(default_factory=Decoder)
+    sources: list[SourceReport] = field(default_factory=list)
+
+
+def detect(ruleset: RuleSet, items: Iterable[Table | SourceReport], progress: Progress | None = None) -> Seen:
+    """Matches every batch as it is read; small ones are gathered first."""
+    seen = Seen(Hits(ruleset.rules))
+    rules = RuleSet(tuple(rule for rule in ruleset.rules if not _runs_at_the_end(rule)))
+    gathering = matching.Gathering()
+    for item in items:
+        if isinstance(item, SourceReport):
+            seen.sources.append(item)
+            if progress is not None:
+                progress(item)
+            continue
+        for batch in gathering.add(item):
+            _match(rules, batch, seen)
+    for batch in gathering.rest():
+        _match(rules, batch, seen)
+    return seen
+
+
+def _match(rules: RuleSet, batch: Table, seen: Seen) -> None:
+    seen.hits.add(batch, seen.spool.add(batch), matching.match(rules, batch))
+    hidden = seen.decoder.rows_of(batch)
+    if hidden is not None:  # the second pass: rules see what was decoded as a script of its own
+        seen.hits.add(hidden, seen.spool.add(hidden), matching.match(rules, hidden))
 
 
 def _runs_at_the_end(rule: Rule) -> bool:
@@ -261,20 +275,22 @@ def explain(
     wanted, known = _named_rules(rule, content)
     found: list[RuleOnEvent] = []
     for one in [one for one in wanted if linking.is_correlation(one)]:
-        tables = (item for item in readers.read([events], readers.Limits()) if isinstance(item, Table))
+        tables = _tables(events, content)
         needed = linking.needed(known.rules, {known.rules.index(one)})
         parts = RuleSet(tuple(r for n, r in enumerate(known.rules) if n in needed or r is one))
         found += [RuleOnEvent(one, event, why) for event, why in correlating.explain(parts, one, tables, limit)]
     plain = [one for one in wanted if not linking.is_correlation(one)]
-    return found or _explained(plain, events, record, limit)
+    return found or _explained(plain, _tables(events, content), record, limit)
 
 
-def _explained(wanted: list[Rule], events: Path, record: int | None, limit: int) -> list[RuleOnEvent]:
+def _tables(events: Path, content: Path | None) -> Iterable[Table]:
+    return (item for item in reading.read([events], own=reading.Own(content)) if isinstance(item, Table))
+
+
+def _explained(wanted: list[Rule], tables: Iterable[Table], record: int | None, limit: int) -> list[RuleOnEvent]:
     held: list[RuleOnEvent] = []
     not_held: list[RuleOnEvent] = []
-    for item in readers.read([events], readers.Limits()):
-        if isinstance(item, SourceReport):
-            continue
+    for item in tables:
         for index, row in enumerate(item.data.to_pylist()):
             if len(held) >= limit or (record is not None and row.get("XSourceRecord") != record):
                 continue
