@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from perilune.model.tables import EventRef
+from perilune.model.events import EventRef
 
 
 @dataclass(frozen=True, slots=True)
