@@ -7,7 +7,8 @@ PeriluneError            shown to its user as one line, never as a traceback
 ├── ContentError         a file of `content/` (mapping, list, pack) is wrong
 ├── StoreError           the case store cannot be opened, migrated or written
 │   └── LostLease        another worker drives this run now; leave it to that one
-└── ConnectorError       a product or host did not answer as it should; what was asked of it may have happened
+├── ConnectorError       a product or host did not answer as it should; what was asked of it may have happened
+└── TooLate              leave to act has ended since it was given: nothing more may be sent
 
 A new class is added only where a caller would act differently.
 """
@@ -53,5 +54,13 @@ class LostLease(StoreError):
     pass
 
 
+class SensorError(PeriluneError):
+    pass
+
+
 class ConnectorError(PeriluneError):
+    pass
+
+
+class TooLate(PeriluneError):
     pass

@@ -10,31 +10,16 @@ multicast group, so a running audit daemon is neither needed nor disturbed.
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import socket
-import struct
 import subprocess
 import sys
-import threading
-import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from perilune.errors import SensorError
+from perilune.service import netlink
+
 LOGIN = 104_277  # a login id that nobody has
-RULE = (
-    "always,exit",
-    "-F",
-    "arch=b64",
-    "-S",
-    "execve,execveat",
-    "-F",
-    "success=1",
-    "-F",
-    f"auid={LOGIN}",
-    "-k",
-    "work",
-)
-TYPES = {1300: "SYSCALL", 1302: "PATH", 1307: "CWD", 1309: "EXECVE", 1320: "EOE", 1327: "PROCTITLE"}
 MARK = "work-is-done"
 
 # One line is one command of a shell. A line whose first word is no program of this machine is left out.
@@ -151,63 +136,29 @@ class Unavailable(Exception):
 
 def record() -> list[str]:
     """The work's records as an audit log has them. Raises Unavailable where this machine cannot tell."""
-    if os.geteuid() != 0 or not shutil.which("auditctl") or not shutil.which("unshare"):
-        raise Unavailable("needs root, auditctl and unshare")
-    status = subprocess.run(["auditctl", "-s"], capture_output=True, text=True, check=False).stdout
-    if not (found := re.search(r"^enabled (\d)", status, re.M)):
-        raise Unavailable("the kernel has no audit")
-    if found[1] == "2":
-        raise Unavailable("the audit's rules are locked")
-    link = _listening()
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        raise Unavailable("needs root and unshare")
+    try:
+        with netlink.record(netlink.executions(LOGIN)) as recording, ThreadPoolExecutor(1) as other:
+            working = other.submit(_work)
+            lines = _until_the_mark(recording, working)
+            if recording.losses() or not recording.is_whole():
+                raise Unavailable("records are lost, or another program changed the audit's rules")
+    except SensorError as error:
+        raise Unavailable(str(error)) from None
+    return [line for line in lines if not line.startswith(("type=CONFIG_CHANGE", "type=LOGIN"))]
+
+
+def _until_the_mark(recording: netlink.Recording, working: Future[None]) -> list[str]:
     lines: list[str] = []
-    threading.Thread(target=_gather, args=(link, lines), daemon=True).start()
-    try:
-        _audit("-e", "1")
-        _audit("-a", *RULE)
-        _work()
-        _wait_for_the_mark(lines)
-    finally:
-        subprocess.run(["auditctl", "-d", *RULE], capture_output=True, check=False)
-        if found[1] == "0":
-            subprocess.run(["auditctl", "-e", "0"], capture_output=True, check=False)
-        link.close()
+    while not any(MARK in line for line in lines[-400:]):
+        more = recording.read(1.0)
+        lines += more
+        if working.done() and not more:
+            working.result()
+            raise Unavailable("the audit fell silent")
+    working.result()
     return lines
-
-
-def _audit(*arguments: str) -> None:
-    done = subprocess.run(["auditctl", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise Unavailable(f"auditctl {' '.join(arguments[:2])}: {done.stderr.strip() or done.stdout.strip()}")
-
-
-def _listening() -> socket.socket:
-    try:
-        link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 9)  # NETLINK_AUDIT
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
-        link.bind((0, 1))  # AUDIT_NLGRP_READLOG
-    except OSError as error:
-        raise Unavailable(f"the audit's records cannot be read: {error}") from None
-    return link
-
-
-def _gather(link: socket.socket, lines: list[str]) -> None:
-    while True:
-        try:
-            message = link.recv(1 << 16)
-        except OSError:
-            return
-        _, kind = struct.unpack_from("=IH", message)
-        if kind in TYPES:
-            text = message[16:].rstrip(b"\0\n").decode("utf-8", "replace")
-            lines.append(f"type={TYPES[kind]} msg={text}")
-
-
-def _wait_for_the_mark(lines: list[str]) -> None:
-    for _ in range(100):
-        if any(MARK in line for line in lines[-400:]):
-            return
-        time.sleep(0.1)
-    raise Unavailable("the audit fell silent: another program changed its rules, or records are lost")
 
 
 def _work() -> None:
