@@ -4,14 +4,17 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from perilune.errors import StoreError
 from perilune.model.answers import Answer, Confidence, Part, Said
 from perilune.model.case import ProcessNode, Status, TimelineEntry
 from perilune.model.rules import Evidence, Level
 from perilune.model.tables import EventRef
-from perilune.store import schema
+from perilune.store import audit, schema
 from perilune.store.cases import CaseStore, Outcome
+from perilune.store.changes import Change, new_owner, new_status
+from perilune.store.database import Database
 from tests.build import at, case, finding
 
 REF = EventRef("DeviceProcessEvents", "a.log", 3)
@@ -161,3 +164,30 @@ def test_the_last_word_on_a_case_counts(store: CaseStore) -> None:
         store.append(one.id, "feedback", body, at=at(3), who="ana")
     assert store.feedback() == {"r1": (1, 1)}
     assert [entry.kind for entry in store.load(a.id).entries] == ["hunt", "feedback", "feedback"]
+
+
+def test_a_change_its_entry_and_its_audit_line_are_written_together_or_not_at_all(
+    store: CaseStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved, _ = store.save(RICH, at=at(100))
+    database = Database(url)
+    before = (store.summary(saved.id), store.load(saved.id).entries, [line.kind for line in audit.lines(database)])
+    assert before[2] == ["case new"]
+
+    def full(*_: object, **__: object) -> None:
+        raise sa.exc.OperationalError("INSERT", {}, Exception("the disk is full"))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(audit, "append", full)
+        with pytest.raises(StoreError, match="disk is full"):
+            store.change(saved.id, new_owner("ana"), new_status(Status.CLOSED, {}), at=at(101), who="ana")
+    assert (store.summary(saved.id), store.load(saved.id).entries) == before[:2]
+    changes = (new_owner("ana"), Change("comment", {"text": "seen"}), new_status(Status.CLOSED, {"note": "over"}))
+    line = store.change(saved.id, *changes, at=at(102), who="ana", through="api")
+    assert (line.owner, line.status) == ("ana", Status.CLOSED)
+    assert [entry.kind for entry in store.load(saved.id).entries[-3:]] == ["owner", "comment", "status"]
+    told = list(audit.lines(database))[1:]
+    assert [(one.kind, one.who, one.body["as"]) for one in told] == [
+        ("case owner", "ana", "api"), ("case comment", "ana", "api"), ("case status", "ana", "api")
+    ]  # fmt: skip
+    assert told[0].at == at(102).isoformat()

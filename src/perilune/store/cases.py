@@ -18,11 +18,13 @@ import sqlalchemy as sa
 from perilune.errors import StoreError
 from perilune.model.case import Case, Entry, Status
 from perilune.model.rules import Level
-from perilune.store import schema
+from perilune.store import audit, schema
+from perilune.store.changes import Change, new_owner, new_status, search_text
 from perilune.store.database import Database
 from perilune.store.merge import merge
 
 Weigh = Callable[[Case], Case]
+_SNAPSHOTS = {"hunt": "case grown", "merge": "case joined", "split": "case split"}  # in the audit log
 
 
 class Outcome(StrEnum):
@@ -95,6 +97,7 @@ class CaseStore:
             row = {"key": taken.key, "status": taken.status.value} | _summary_columns(taken, at)
             made = connection.execute(sa.insert(schema.cases).values(row)).inserted_primary_key[0]  # type: ignore[index]
             self._add_entry(connection, made, "split", {"case": _plain(taken), "from": rest.id, "note": note}, at, who)
+            audit.append(connection, "case new", _told(taken, made), at=at, who=who)
             self._move(connection, [finding.id for finding in taken.findings], made)
             body = {"case": _plain(rest), "into": f"C-{made}", "note": note}
             self._snapshot(connection, number, "split", rest, body, at, who)
@@ -115,30 +118,38 @@ class CaseStore:
 
     def append(self, case_id: str, kind: str, body: Mapping[str, object], *, at: datetime, who: str) -> None:
         """Adds one entry to a case's record."""
-        with self._database.writing() as connection:
-            number = _number(case_id)
-            self._row(connection, number)
-            self._add_entry(connection, number, kind, body, at, who)
+        self.change(case_id, Change(kind, body), at=at, who=who)
 
     def set_status(self, case_id: str, status: Status, body: Mapping[str, object], *, at: datetime, who: str) -> None:
         """Opens or closes a case, with an entry that says why."""
-        with self._database.writing() as connection:
-            number = _number(case_id)
-            self._row(connection, number)
-            table = schema.cases
-            values = {"status": status.value, "updated": at.isoformat()}
-            connection.execute(sa.update(table).where(table.c.number == number).values(values))
-            self._add_entry(connection, number, "status", {"status": status.value, **body}, at, who)
+        self.change(case_id, new_status(status, body), at=at, who=who)
 
     def set_owner(self, case_id: str, owner: str, *, at: datetime, who: str) -> None:
         """Gives a case to a person, or to nobody (an empty name), with an entry that says so."""
+        self.change(case_id, new_owner(owner), at=at, who=who)
+
+    def change(self, case_id: str, *changes: Change, at: datetime, who: str, through: str = "") -> Summary:
+        """Makes the changes, all or none: the queue's line, an entry and a line of the audit log for each.
+
+        through: what the person worked with, for the audit log.
+        """
         with self._database.writing() as connection:
             number = _number(case_id)
-            self._row(connection, number)
-            table = schema.cases
-            values = {"owner": owner, "updated": at.isoformat()}
-            connection.execute(sa.update(table).where(table.c.number == number).values(values))
-            self._add_entry(connection, number, "owner", {"owner": owner or "nobody"}, at, who)
+            for one in changes:
+                self._change(connection, number, one, at, who, through)
+            return summary_of(self._row(connection, number))
+
+    def _change(
+        self, connection: sa.Connection, number: int, one: Change, at: datetime, who: str, through: str
+    ) -> None:
+        row = self._row(connection, number)
+        if one.values:
+            values = {**one.values, "updated": at.isoformat()}
+            values["search"] = search_text({**row._mapping, **values})
+            connection.execute(sa.update(schema.cases).where(schema.cases.c.number == number).values(values))
+        self._add_entry(connection, number, one.kind, one.body, at, who)
+        noted = {"case": f"C-{number}", **one.values} | ({"as": through} if through else {})
+        audit.append(connection, f"case {one.kind}", noted, at=at, who=who)
 
     def summary(self, case_id: str) -> Summary:
         """A case's line in the queue."""
@@ -182,6 +193,7 @@ class CaseStore:
         row = {"key": case.key, "status": case.status.value} | _summary_columns(case, at)
         number = connection.execute(sa.insert(schema.cases).values(row)).inserted_primary_key[0]  # type: ignore[index]
         self._add_entry(connection, number, "hunt", {"case": _plain(case)}, at, who)
+        audit.append(connection, "case new", _told(case, number), at=at, who=who)
         self._claim(connection, number, [finding.id for finding in case.findings])
         return replace(case, id=f"C-{number}")
 
@@ -215,8 +227,9 @@ class CaseStore:
     ) -> None:
         """Writes a case as it is now, and its line in the queue."""
         self._add_entry(connection, number, kind, body, at, who)
+        audit.append(connection, _SNAPSHOTS[kind], _told(case, number), at=at, who=who)
         self._move(connection, [finding.id for finding in case.findings], number, only_free=kind == "hunt")
-        values = _summary_columns(case, at)
+        values = _summary_columns(case, at, self._row(connection, number).owner)
         connection.execute(sa.update(schema.cases).where(schema.cases.c.number == number).values(values))
 
     def _close_into(self, connection: sa.Connection, number: int, into: int, at: datetime, who: str) -> None:
@@ -226,6 +239,7 @@ class CaseStore:
             "key": f"merged:{row.key}", "status": Status.CLOSED.value, "level": int(Level.INFORMATIONAL), "score": 0,
             "title": f"Merged into C-{into}", "findings": 0, "updated": at.isoformat(),
         }  # fmt: skip
+        values["search"] = search_text({**row._mapping, **values})
         connection.execute(sa.update(schema.cases).where(schema.cases.c.number == number).values(values))
         self._add_entry(connection, number, "merged", {"into": f"C-{into}"}, at, who)
 
@@ -310,8 +324,8 @@ def _plain(case: Case) -> object:
     return msgspec.to_builtins(replace(case, id="", entries=()))
 
 
-def _summary_columns(case: Case, at: datetime) -> dict[str, object]:
-    return {
+def _summary_columns(case: Case, at: datetime, owner: str = "") -> dict[str, object]:
+    found = {
         "level": int(case.level),
         "score": case.score,
         "title": case.title,
@@ -323,6 +337,11 @@ def _summary_columns(case: Case, at: datetime) -> dict[str, object]:
         "last": case.last.isoformat() if case.last else None,
         "updated": at.isoformat(),
     }
+    return found | {"search": search_text({**found, "owner": owner})}
+
+
+def _told(case: Case, number: int) -> dict[str, object]:
+    return {"case": f"C-{number}", "severity": case.level.word, "score": case.score}
 
 
 def summary_of(row: sa.Row[tuple[object, ...]]) -> Summary:

@@ -15,6 +15,7 @@ from perilune.model.case import Status
 from perilune.model.roles import ACTS, Act
 from perilune.model.rules import Level
 from perilune.store.cases import Summary
+from perilune.store.changes import Change, new_owner, new_status
 from perilune.store.queue import Order, Wanted, find_cases
 from perilune.web.auth import TokenReader, TokenWorker
 from perilune.web.pages.case import COMMENT_MOST, existing_id, load, plain_text
@@ -78,7 +79,7 @@ class CaseLines(BaseModel):
     next: str | None
 
 
-class Change(BaseModel):
+class CaseChange(BaseModel):
     """What to change of a case. A closed one says why, in `note`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -125,7 +126,9 @@ def get_case(request: Request, case_id: CaseId, caller: TokenReader) -> Response
     "/cases/{case_id}", openapi_extra=SECURITY, summary="Change a case", operation_id="change_case",
     responses=_NO_CASE,
 )  # fmt: skip
-def change_case(request: Request, case_id: CaseId, caller: TokenWorker, change: Annotated[Change, Body()]) -> CaseLine:
+def change_case(
+    request: Request, case_id: CaseId, caller: TokenWorker, change: Annotated[CaseChange, Body()]
+) -> CaseLine:
     held = rooms(request)
     id = existing_id(held, case_id)
     note = plain_text(change.note)
@@ -135,16 +138,12 @@ def change_case(request: Request, case_id: CaseId, caller: TokenWorker, change: 
         user = held.users.find(change.owner)
         if user is None or user.disabled or Act.WORK not in ACTS[user.role]:
             raise UsageError("there is nobody of this name who works on cases")
-    if change.owner is not None:
-        held.cases.set_owner(id, change.owner, at=held.now(), who=caller.name)
-        held.note("case owner", {"case": id, "owner": change.owner or "nobody", "as": "api"}, caller.name)
+    changes = [new_owner(change.owner)] if change.owner is not None else []
     if change.comment is not None and (words := plain_text(change.comment)):
-        held.cases.append(id, "comment", {"text": words}, at=held.now(), who=caller.name)
-        held.note("case comment", {"case": id, "as": "api"}, caller.name)
+        changes.append(Change("comment", {"text": words}))
     if change.status is not None:
-        held.cases.set_status(id, change.status, {"note": note} if note else {}, at=held.now(), who=caller.name)
-        held.note("case status", {"case": id, "status": change.status.value, "as": "api"}, caller.name)
-    return _line(held.cases.summary(id))
+        changes.append(new_status(change.status, {"note": note} if note else {}))
+    return _line(held.cases.change(id, *changes, at=held.now(), who=caller.name, through="api"))
 
 
 @router.get(

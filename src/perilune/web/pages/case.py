@@ -92,7 +92,6 @@ def set_status(
         raise UsageError("say in a word why the case is closed")
     id = existing_id(held, case_id)
     held.cases.set_status(id, Status(status), {"note": note} if note else {}, at=held.now(), who=caller.name)
-    held.note("case status", {"case": id, "status": status}, caller.name)
     return _back(id, next, "status")
 
 
@@ -106,7 +105,6 @@ def set_owner(request: Request, case_id: str, caller: WorkerForm, owner: Word = 
         raise UsageError("there is nobody of this name who works on cases")
     id = existing_id(held, case_id)
     held.cases.set_owner(id, name, at=held.now(), who=caller.name)
-    held.note("case owner", {"case": id, "owner": name or "nobody"}, caller.name)
     return _back(id, next, "owner")
 
 
@@ -117,7 +115,6 @@ def comment(request: Request, case_id: str, caller: WorkerForm, text: Text = "")
         raise UsageError("the comment is empty")
     id = existing_id(held, case_id)
     held.cases.append(id, "comment", {"text": words}, at=held.now(), who=caller.name)
-    held.note("case comment", {"case": id}, caller.name)
     return _back(id, "", "comment")
 
 
@@ -130,7 +127,6 @@ def feedback(request: Request, case_id: str, caller: WorkerForm, verdict: Word =
     rules = list(dict.fromkeys(finding.rule_id for finding in case.findings))
     body = {"true": verdict == "true", "rules": rules, "note": plain_text(note)}
     held.cases.append(case.id, "feedback", body, at=held.now(), who=caller.name)
-    held.note("case feedback", {"case": case.id, "true": verdict == "true"}, caller.name)
     return _back(case.id, "", "feedback")
 
 
