@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from perilune.errors import UsageError
 from perilune.model.case import Status
@@ -37,3 +38,23 @@ def test_a_wrong_cursor_is_said(tmp_path: Path, cursor: str) -> None:
 @pytest.mark.parametrize(("seconds", "words"), [(0, "now"), (125, "2 min"), (7300, "2 h"), (200_000, "2 d")])
 def test_an_age_has_one_unit(seconds: int, words: str) -> None:
     assert age(at(0).isoformat(), at(seconds)) == words
+
+
+@pytest.mark.parametrize("statuses", [(Status.NEW, Status.OPEN), (Status.NEW,), tuple(Status)])
+def test_the_first_page_is_read_from_an_index_without_sorting(tmp_path: Path, statuses: tuple[Status, ...]) -> None:
+    """Of 100,000 cases, 51 rows are looked at and not all."""
+    database = Database(f"sqlite:///{tmp_path / 'cases.db'}")
+    asked: list[str] = []
+    given: list[object] = []
+
+    def note(_c: object, cursor: object, statement: str, parameters: object, *_: object) -> None:
+        asked.append(statement)
+        given.append(parameters)
+
+    sa.event.listen(database.engine, "before_cursor_execute", note)
+    find_cases(database, Wanted(statuses=statuses), limit=50)
+    with database.reading() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked[0]}", given[0]).all()
+    wanted = {2: "cases_active", 1: "cases_of_status", 3: "cases_by_score"}[len(statuses)]
+    assert f"USING INDEX {wanted}" in plan[0][3]
+    assert not any("ORDER BY" in row[3] for row in plan)

@@ -19,7 +19,7 @@ from perilune.store.database import Database
 
 _SEARCH_MOST = 200  # characters of a search
 # As it stands in the index `cases_active`, word for word, so that the index is used.
-_ACTIVE: sa.ColumnElement[bool] = sa.literal_column("cases.status <> 'closed'", sa.Boolean)
+_ACTIVE = sa.text("cases.status <> 'closed'")
 
 
 class Order(StrEnum):
@@ -75,13 +75,15 @@ def count_cases(database: Database) -> Mapping[tuple[Status, Level], int]:
         return Counter({(Status(s), Level(level)): number for s, level, number in connection.execute(query)})
 
 
-def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
+def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool] | sa.TextClause]:
     table = schema.cases
-    found: list[sa.ColumnElement[bool]] = [table.c.level >= int(wanted.least)]
-    if len(wanted.statuses) < len(Status):
+    found: list[sa.ColumnElement[bool] | sa.TextClause] = []
+    if wanted.least > Level.INFORMATIONAL:
+        found.append(table.c.level >= int(wanted.least))
+    if set(wanted.statuses) == {Status.NEW, Status.OPEN}:
+        found.append(_ACTIVE)
+    elif len(wanted.statuses) < len(Status):
         found.append(table.c.status.in_([status.value for status in wanted.statuses]))
-        if Status.CLOSED not in wanted.statuses:
-            found.append(_ACTIVE)
     if wanted.owner:
         found.append(table.c.owner == ("" if wanted.owner == "-" else wanted.owner))
     if wanted.technique:

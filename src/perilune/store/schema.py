@@ -29,7 +29,7 @@ cases = sa.Table(
     sa.Column("search", sa.Text, nullable=False, server_default=""),  # what a search looks through, in small letters
     sa.Index("cases_by_score", "score", "number"),
     sa.Index("cases_active", "score", "number", sqlite_where=_ACTIVE, postgresql_where=_ACTIVE),
-    sa.Index("cases_counted", "status", "level"),
+    sa.Index("cases_of_status", "status", "score", "number", "level"),
     sa.Index("cases_updated", "updated"),
 )
 

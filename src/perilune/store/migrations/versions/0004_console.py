@@ -14,10 +14,8 @@ def upgrade() -> None:
     op.add_column("users", sa.Column("subject", sa.Text, nullable=False, server_default=""))
     _fill_search(op.get_bind())
     active = sa.text("status <> 'closed'")
-    op.create_index(
-        "cases_active", "cases", ["score", "number"], sqlite_where=active, postgresql_where=active
-    )  # fmt: skip
-    op.create_index("cases_counted", "cases", ["status", "level"])
+    op.create_index("cases_active", "cases", ["score", "number"], sqlite_where=active, postgresql_where=active)
+    op.create_index("cases_of_status", "cases", ["status", "score", "number", "level"])
     op.create_index("cases_updated", "cases", ["updated"])
     op.create_index("runs_of_case", "runs", ["case_id", "id"])
     op.create_table(
