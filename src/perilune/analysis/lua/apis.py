@@ -19,6 +19,7 @@ from perilune.model.analysis import Capability, Sign
 from perilune.model.lua import Call, Literal
 
 MOST_SIGNS = 12
+MOST_NAMES = 20_000  # that are remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ class Apis:
         self._strings = {one.id: re.compile(one.strings, re.IGNORECASE) for one in definitions if one.strings}
         self._patterns = Patterns({one.id: one.strings for one in definitions if one.strings})
         self._known: dict[str, tuple[tuple[Definition, CallTest], ...]] = {}
+        self._gives: dict[str, frozenset[str]] = {}
+        self._takes: dict[str, frozenset[str]] = {}
 
     def of(self, name: str) -> tuple[tuple[Definition, CallTest], ...]:
         """The definitions that a name may mean, with the test that says so."""
@@ -141,15 +144,25 @@ class Apis:
             found = tuple(self._exact.get(name, ())) + tuple(
                 (one, test) for head, one, test in self._heads if name.startswith(head)
             )
-            if len(self._known) < 20_000:
+            if len(self._known) < MOST_NAMES:
                 self._known[name] = found
         return found
 
     def gives(self, name: str) -> frozenset[str]:
-        return frozenset(one.gives for one, _ in self.of(name) if one.gives)
+        found = self._gives.get(name)
+        if found is None:
+            found = frozenset(one.gives for one, _ in self.of(name) if one.gives)
+            if len(self._gives) < MOST_NAMES:
+                self._gives[name] = found
+        return found
 
     def takes(self, name: str) -> frozenset[str]:
-        return frozenset(one.takes for one, _ in self.of(name) if one.takes)
+        found = self._takes.get(name)
+        if found is None:
+            found = frozenset(one.takes for one, _ in self.of(name) if one.takes)
+            if len(self._takes) < MOST_NAMES:
+                self._takes[name] = found
+        return found
 
     def find(self, calls: Sequence[Call], literals: Sequence[Literal], marks: Sequence[Mark]) -> list[Capability]:
         """The capabilities whose signs are all there, each with its signs."""

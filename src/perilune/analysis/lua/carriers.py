@@ -14,6 +14,7 @@ from perilune.analysis.lua.work import Waiting
 
 MOST_PIECES = 60
 MOST_BYTES = 16_000_000
+MOST_TEXT = 2_000_000  # characters of a text in which places that hold Lua are looked for
 LEAST_EMBEDDED = 120
 
 _MAGIC = re.compile(rb"\x1bLua[\x50-\x55]|\x1bLJ[\x01\x02]")
@@ -25,6 +26,7 @@ _BLOCK = re.compile(r"\b(\w+_by_lua(?:_block)?)\s*(\{|'(?:[^'\\]|\\.)*'|\"(?:[^\
 _EVAL = re.compile(
     r"(?i)(?:^|[\s;&|$`(\"])(?:EVAL|EVALSHA|EVAL_RO|SCRIPT\s+LOAD|FUNCTION\s+LOAD)\s+('(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\")"
 )
+_LOADS = re.compile(r"load\s+['\"]")
 _ARGUMENT = re.compile(
     r"(?i)(?<![\w-])(?:lua(?:jit)?[\d.]*(?:\.exe)?|texlua|luatex|resty|tarantool)[\"']?\s(?:[^\n;|&]{0,200}?\s)?-e\s*('(?:[^']|'\\'')*+'|\"(?:[^\"\\]|\\.)*+\"|\S+)"
 )
@@ -42,15 +44,9 @@ class Piece:
     sure: bool = False  # the place says that it is Lua
 
 
-_HINTS = (b"_by_lua", b"EVAL ", b"eval ", b"LOAD ", b" -e")
-
-
 def has_places(data: bytes) -> bool:
     """Whether a text names a place that holds Lua: a block of a configuration, an argument. Cheap where it does not."""
-    if b"\0" in data[:8000] or not any(hint in data for hint in _HINTS):
-        return False
-    text = data.decode("latin-1")
-    return any(True for _ in _places(text))
+    return b"\0" not in data[:8000] and any(True for _ in _places(data.decode("latin-1")))
 
 
 def pieces(data: bytes, cut: list[str]) -> list[Piece]:
@@ -93,9 +89,12 @@ def _inside(data: bytes) -> Iterator[Piece]:
 
 def _places(text: str) -> Iterator[Piece]:
     yield from _blocks(text)
-    for kind, pattern in (("redis-eval", _EVAL), ("argument", _ARGUMENT)):
-        for match in pattern.finditer(text[:2_000_000]):
-            yield _quoted(kind, match, 1)
+    head = text[:MOST_TEXT]
+    lower = head.lower()
+    if "eval" in lower or _LOADS.search(lower):  # looking for a word first is what makes it cheap
+        yield from (_quoted("redis-eval", match, 1) for match in _EVAL.finditer(head))
+    if " -e" in lower or "\t-e" in lower:
+        yield from (_quoted("argument", match, 1) for match in _ARGUMENT.finditer(head))
 
 
 def _quoted(kind: str, match: re.Match[str], group: int) -> Piece:

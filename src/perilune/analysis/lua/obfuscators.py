@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from perilune.analysis.lua.words import Words
 from perilune.analysis.lua.work import Work
 from perilune.model.lua import Evidence, Form, Obfuscation, Shape
 
@@ -22,13 +23,15 @@ class Sign:
     """`words`: one of them, in lower case, has to be in the text before the pattern is tried; that is what is fast."""
 
     weight: float
-    words: tuple[str, ...]
+    words: frozenset[str]
     what: str
     pattern: re.Pattern[str]
 
 
 def _signs(*rows: tuple[float, str, str, str]) -> tuple[Sign, ...]:
-    return tuple(Sign(weight, tuple(words.split()), what, re.compile(pattern)) for weight, words, what, pattern in rows)
+    return tuple(
+        Sign(weight, frozenset(words.split()), what, re.compile(pattern)) for weight, words, what, pattern in rows
+    )
 
 
 _WRAPPED = (
@@ -83,6 +86,8 @@ TOOLS: dict[str, tuple[Sign, ...]] = {
     "WeAreDevs": _signs((0.8, "wearedevs", "banner", r"(?i)wearedevs\.net/obfuscator"), _WRAPPED),
     "Synapse Xen": _signs((0.7, "synapsexen", "its own names", r"SynapseXen_\w+"), _WRAPPED),
 }  # fmt: skip
+_WORDS = Words(word for signs in TOOLS.values() for sign in signs for word in sign.words)
+_OWN = 0.2  # a sign that weighs less is nobody's alone: the wrapping, names of l and 1
 _NEED = {"Prometheus": 0.45}  # its signs without a banner are those of others too
 
 
@@ -101,16 +106,12 @@ def find(work: Work) -> list[Obfuscation]:
 
 def _tool(text: str, layer: int) -> Obfuscation | None:
     best: Obfuscation | None = None
-    lower = text.lower()
+    there = _WORDS.inside(text.lower())
     for name, signs in TOOLS.items():
-        hits = [
-            (sign, match)
-            for sign in signs
-            if any(word in lower for word in sign.words) and (match := sign.pattern.search(text))
-        ]
-        # The wrapping alone is nobody's.
-        if not any(sign.weight >= 0.2 for sign, _ in hits):
+        possible = [sign for sign in signs if not sign.words.isdisjoint(there)]
+        if not any(sign.weight >= _OWN and sign.pattern.search(text) for sign in possible):
             continue
+        hits = [(sign, match) for sign in possible if (match := sign.pattern.search(text))]
         confidence = round(min(0.97, sum(sign.weight for sign, _ in hits)), 2)
         if confidence >= _NEED.get(name, LEAST) and (best is None or confidence > best.confidence):
             evidence = tuple(Evidence(sign.what, m.start(), min(m.end(), m.start() + 160)) for sign, m in hits)

@@ -47,7 +47,9 @@ class Recording:
             return Ref(base.path[len(OPENS) :])
         if base.path == "package.loadlib":
             return Ref(of_loadlib(arguments))
-        tags = base.tags.union(self.apis.gives(base.name), *(tags_of(one) for one in arguments))
+        tags = base.tags | self.apis.gives(base.name)
+        for one in arguments:
+            tags = tags_of(one) | tags if tags_of(one) else tags
         return Ref(f"{base.path}()", base.hidden, tags)
 
     def record(self, base: Ref, arguments: list[Value], start: int, end: int) -> None:

@@ -16,6 +16,9 @@ from perilune.analysis.lua.library import PURE, STRING_METHODS, call_pure
 from perilune.analysis.lua.names import GLOBALS, PASS_THROUGH, of_index, of_require
 from perilune.analysis.lua.recording import Recording, Scanned
 from perilune.analysis.lua.values import (
+    FIXED,
+    KEPT,
+    NO_TAGS,
     UNKNOWN,
     FunctionValue,
     LuaTable,
@@ -28,6 +31,7 @@ from perilune.analysis.lua.values import (
 from perilune.model.lua import Literal
 
 MOST_TABLE = 20_000
+_SEVERAL = (tree.Suffixed, tree.Word)  # what may give more than one value
 
 
 @dataclass(slots=True)
@@ -70,11 +74,11 @@ class Scan(Recording):
             scope[name] = value
 
     def _values(self, expressions: list[tree.Expr], wanted: int) -> list[Value]:
-        values = [self.value(one) for one in expressions]
+        values = [_EXPRESSIONS[type(one)](self, one) for one in expressions]
         if len(values) < wanted:
             last = values[-1] if values else None
             rest = Tainted(tags_of(last)) if tags_of(last) else UNKNOWN
-            several = bool(expressions) and isinstance(expressions[-1], tree.Suffixed | tree.Word)
+            several = bool(expressions) and isinstance(expressions[-1], _SEVERAL)
             values += [rest if several else None] * (wanted - len(values))
         return values[:wanted]
 
@@ -93,10 +97,10 @@ class Scan(Recording):
     def _set_name(self, name: str, value: Value) -> None:
         for scope in reversed(self.scopes):
             if name in scope.names:
-                certain = scope.level == self.level or isinstance(value, Ref | FunctionValue)
+                certain = scope.level == self.level or isinstance(value, FIXED)
                 scope.names[name] = value if certain else operators.tainted(value, scope.names[name])
                 return
-        if self.level and not isinstance(value, Ref | FunctionValue | LuaTable):
+        if self.level and not isinstance(value, KEPT):
             value = operators.tainted(value)
         self.globals[name] = value
 
@@ -108,7 +112,7 @@ class Scan(Recording):
         base = self._suffixed(tree.Suffixed(target.base, target.parts[:-1], target.start, last.end))
         key = self.value(last.key)
         if isinstance(base, LuaTable):
-            if is_unknown(key) or (self.level and not isinstance(value, Ref | FunctionValue)):
+            if is_unknown(key) or (self.level and not isinstance(value, FIXED)):
                 base.open = True
             elif key is not None and base.length < MOST_TABLE:
                 base.set(key, value)
@@ -219,7 +223,7 @@ class Scan(Recording):
                 table.open = True
             else:
                 table.set(name, value)
-        if one.items and one.items[-1][0] is None and isinstance(one.items[-1][1], tree.Suffixed | tree.Word):
+        if one.items and one.items[-1][0] is None and isinstance(one.items[-1][1], _SEVERAL):
             table.open = True  # a call or `...` in the last place may give more
         return table
 
@@ -297,8 +301,10 @@ class Scan(Recording):
         if part.method:
             receiver = [] if isinstance(base, Ref) else [base]
             base = self._method(base, part.method)
-        gives = self.apis.gives(base.name) if isinstance(base, Ref) else frozenset()
-        arguments = receiver + [self._argument(one, gives) for one in part.arguments]
+        gives = self.apis.gives(base.name) if isinstance(base, Ref) else NO_TAGS
+        arguments = [self._argument(one, gives) for one in part.arguments]
+        if receiver:
+            arguments = receiver + arguments
         return self.call(base, arguments, start, part.end)
 
     def _method(self, base: Value, name: str) -> Value:
@@ -339,7 +345,7 @@ class Scan(Recording):
 
     def _own(self, base: FunctionValue, arguments: list[Value]) -> Value:
         result = self.results.get(id(base.node), UNKNOWN)
-        if isinstance(result, Ref | FunctionValue | LuaTable):
+        if isinstance(result, KEPT):
             return result
         return operators.tainted(result, *arguments)
 

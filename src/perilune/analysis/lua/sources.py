@@ -131,8 +131,18 @@ def follow_chunks(work: Work, one: Waiting, number: int, found: Scanned, at: Spa
             )
 
 
-_COMPUTES = re.compile(
-    r"string\s*\.\s*(char|byte|reverse|gsub)|:(byte|char|reverse|gsub)\b|\bbxor\b|\\x[0-9a-fA-F]{2}|\\\d{3}|\.\.\s*string"
+# Several that each begin with letters: together in one pattern they would be tried at every character.
+_COMPUTES = tuple(
+    map(
+        re.compile,
+        (
+            r"string\s*\.\s*(?:char|byte|reverse|gsub)",
+            r":(?:byte|char|reverse|gsub)\b",
+            r"bxor\b",
+            r"\\(?:x[0-9a-fA-F]{2}|\d{3})",
+            r"\.\.\s*string",
+        ),
+    )
 )
 
 
@@ -141,7 +151,7 @@ def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned
 
     `most`: the steps that it may take where code is hidden; few where the code was unpacked already.
     """
-    wanted = found.open_code or found.hidden or found.indexed or (found.open_calls and _COMPUTES.search(code))
+    wanted = found.open_code or found.hidden or found.indexed or (found.open_calls and _computes(code))
     if not wanted or work.steps <= 0:
         return
     if not _carries_data(code, found):
@@ -157,8 +167,12 @@ def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned
     _merge(found, machine.found)
 
 
+def _computes(code: str) -> bool:
+    return any(pattern.search(code) for pattern in _COMPUTES)
+
+
 _DENSE = re.compile(r"\S{40,}\Z|(?:\S{20,}\s){3,}")
-_NUMBERS = re.compile(r"(?:\d{1,3}\s*,\s*){16,}|(?:0x[0-9a-fA-F]{1,2}\s*,\s*){16,}")
+_NUMBERS = re.compile(r",\s*+(?:0x[0-9a-fA-F]{1,2}+|\d{1,3}+)\s*+(?:,\s*+(?:0x[0-9a-fA-F]{1,2}+|\d{1,3}+)\s*+){14}")
 
 
 def _carries_data(code: str, found: Scanned) -> bool:

@@ -22,9 +22,11 @@ class _Unknown(Enum):
 UNKNOWN: Final = _Unknown.UNKNOWN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)
 class Ref:
     """A global or what is reached from one: `os.execute`, `io.popen():read`. `hidden`: its name was computed.
+
+    Never changed; not frozen, because a frozen one takes three times as long to make and every name of a text makes one.
 
     tags  what its data comes from: `network`, `request`, `file`
     """
@@ -36,7 +38,10 @@ class Ref:
     @property
     def name(self) -> str:
         """The path without calls, as the tables name it."""
-        return self.path.replace("()", "").replace(":", ".")
+        path = self.path
+        if "(" in path:
+            path = path.replace("()", "")
+        return path.replace(":", ".") if ":" in path else path
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +103,16 @@ class FunctionValue:
 Value = str | int | float | None | Ref | Tainted | LuaTable | FunctionValue | _Unknown | object
 
 
+NO_TAGS: Final[frozenset[str]] = frozenset()
+# Made once: `isinstance(x, A | B)` makes its union anew each time, and these are asked for every node of every text.
+_CONSTANT = (str, int, float)
+_TAGGED = (Tainted, Ref, FunctionValue)
+FIXED = (Ref, FunctionValue)
+KEPT = (Ref, FunctionValue, LuaTable)
+
+
 def is_constant(value: Value) -> bool:
-    return value is None or isinstance(value, str | int | float)
+    return value is None or isinstance(value, _CONSTANT)
 
 
 def is_unknown(value: Value) -> bool:
@@ -107,7 +120,7 @@ def is_unknown(value: Value) -> bool:
 
 
 def tags_of(value: Value) -> frozenset[str]:
-    return value.tags if isinstance(value, Tainted | Ref | FunctionValue) else frozenset()
+    return value.tags if isinstance(value, _TAGGED) else NO_TAGS
 
 
 def shown(value: Value) -> str | None:
