@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
@@ -176,7 +178,30 @@ class Connector(Protocol):
     def act(self, action: Action, key: str) -> Receipt:
         """Does it once. `key` names this act for ever: a second call with it must not double the effect.
 
-        What an inverse needs is kept under the key before anything is changed. Raises ConnectorError where nobody
-        can say whether it happened.
+        What an inverse needs is kept under the key before anything is changed, and `look_again` is called right
+        before each request or write that changes something. Raises ConnectorError where nobody can say whether it
+        happened.
         """
         ...
+
+
+_look: ContextVar[Callable[[], None]] = ContextVar("look", default=lambda: None)
+
+
+def look_again() -> None:
+    """Raises where leave to act has ended since it was given: what a connector reads, waits and tries first takes time.
+
+    A worker that was asleep, an approval that ended while a product was busy: both are found out here, as late as it
+    can be. What the engine asks is kept in the context, so that a connector's layers need not hand it down.
+    """
+    _look.get()()
+
+
+@contextmanager
+def looking(look: Callable[[], None]) -> Iterator[None]:
+    """Everything that is called within asks `look` when it calls `look_again`."""
+    token = _look.set(look)
+    try:
+        yield
+    finally:
+        _look.reset(token)

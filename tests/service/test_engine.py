@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from perilune.connectors.simulated import Fault, Simulated
-from perilune.model.actions import Kind, Outcome
+from perilune.model.actions import Action, Kind, Outcome, Receipt
+from perilune.ports import look_again
 from perilune.response.execute import run
 from perilune.response.steps import Decision
 from perilune.service.engine import Engine, Memory
@@ -76,11 +77,51 @@ def test_a_host_that_is_away_is_waited_for() -> None:
 
 def test_an_act_begun_before_a_crash_is_looked_at_before_it_is_sent_again() -> None:
     fleet, memory = Simulated(), Memory(decisions=YES)
-    memory.begun.add("R-0:1")
+    memory.begun["R-0:1"] = None
     fleet.fleet.marks["isolated host||web-01"] = True  # it had happened; only its end was never written
     engine = Engine(memory, fleet)
     assert engine._act(action()).outcome is Outcome.DONE
     assert calls(fleet) == []
-    memory.begun.add("R-0:2")
+    memory.begun["R-0:2"] = None
     assert engine._act(action(Kind.DISABLE_USER, number=2)).outcome is Outcome.DONE
     assert calls(fleet) == ["disable-user"]
+
+
+def test_an_act_that_was_settled_before_a_crash_is_not_sent_again() -> None:
+    """Killed between the end of an act and the answer that is kept of it, on a product that knows no keys."""
+    fleet, memory = Simulated(remembers=False), Memory(decisions=YES)
+    engine = Engine(memory, fleet)
+    first = engine._act(action())
+    fleet.fleet.marks.clear()  # whatever the product says by now
+    assert engine._act(action()) == first
+    assert calls(fleet) == ["isolate-host"]
+
+
+class Late(Memory):
+    """Leave ends at the look of this number."""
+
+    looks = 0
+    last = 1
+
+    def fenced(self, action: Action) -> str:
+        self.looks += 1
+        return "the approval expired" if self.looks > self.last else ""
+
+
+def test_leave_that_ends_while_the_connector_prepares_is_found_out_right_before_the_change() -> None:
+    fleet, memory = Simulated(), Late(decisions=YES)
+    receipt = Engine(memory, fleet)._act(action())
+    assert (receipt.outcome, receipt.detail) == (Outcome.REFUSED, "the approval expired")
+    assert calls(fleet) == []
+
+
+def test_leave_that_ends_after_something_was_sent_is_unknown() -> None:
+    class Twice(Simulated):
+        def act(self, action: Action, key: str) -> Receipt:
+            super().act(action, key)
+            look_again()
+            raise AssertionError("it was too late for this")
+
+    memory = Late(decisions=YES)
+    memory.last = 2
+    assert Engine(memory, Twice())._act(action()).outcome is Outcome.UNKNOWN

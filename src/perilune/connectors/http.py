@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from perilune.errors import ConnectorError, UsageError
+from perilune.ports import look_again
 
 MAX_BYTES = 32 << 20
 TRIES = 4
@@ -60,6 +61,8 @@ class Client:
         `headers` are made for each try: a signature with a nonce holds once.
         """
         for attempt in range(TRIES):
+            if changes:
+                look_again()
             try:
                 answer, wait = self._once(method, path, headers(), body)
             except (OSError, http.client.HTTPException) as error:

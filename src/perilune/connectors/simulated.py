@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from perilune.model.actions import (
     State,
     TargetType,
 )
+from perilune.ports import look_again
 
 # What a kind sets, and to what: the inverse sets it back. Kinds that are not here leave a mark of their own.
 _SETS = {
@@ -58,20 +60,25 @@ class Fault(msgspec.Struct, frozen=True):
 
 
 class Fleet(msgspec.Struct):
-    """Endpoints by name, marks by target, every call in order."""
+    """Endpoints by name, marks by target, every call in order with its time in seconds since the epoch."""
 
     endpoints: dict[str, list[Endpoint]] = {}
     marks: dict[str, bool] = {}
     calls: list[tuple[str, str, str]] = []
+    times: list[float] = []
     faults: list[Fault] = []
 
 
 @dataclass(slots=True)
 class Simulated:
-    """The connector. Without a path the fleet lives and dies with the object."""
+    """The connector. Without a path the fleet lives and dies with the object.
+
+    remembers  whether it knows a key that it acted on before; most real products do not
+    """
 
     path: Path | None = None
     fleet: Fleet = field(default_factory=Fleet)
+    remembers: bool = True
     name: str = "simulated"
     handles: frozenset[tuple[Kind, TargetType]] = frozenset(product(Kind, TargetType))
 
@@ -104,9 +111,11 @@ class Simulated:
                 return Receipt(Outcome.FAILED, "the simulated product failed")
             if _take(fleet, action, "timeout"):
                 raise ConnectorError("the simulated product did not answer")
-            if any(call[2] == key for call in fleet.calls):
+            look_again()
+            if self.remembers and any(call[2] == key for call in fleet.calls):
                 return Receipt(Outcome.DONE, "it was done under this key before", key)
             fleet.calls.append((action.kind.value, action.target.key, key))
+            fleet.times.append(time.time())
             if not _take(fleet, action, "half"):
                 name, value = _mark(action)
                 fleet.marks[name] = value

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from perilune.model.actions import Action, Endpoint, Kind, Observation, Outcome, Receipt, Request, State, TargetType
 from perilune.model.case import Status
-from perilune.ports import Connector
+from perilune.ports import Connector, look_again
 from perilune.store.cases import CaseStore
 
 HERE = frozenset({Kind.NOTIFY, Kind.CLOSE_CASE})
@@ -54,6 +54,7 @@ class Desk:
             return self.connector.act(action, key)
         now = datetime.now(UTC)
         body = {"text": action.why, "run": key, "step": action.step}
+        look_again()
         if action.kind is Kind.CLOSE_CASE:
             self.cases.set_status(action.target.value, Status.CLOSED, body, at=now, who="perilune")
         else:

@@ -13,8 +13,9 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,16 +37,22 @@ except ImportError as error:  # pragma: no cover - the extra is not installed
 
 ABI = "perilune-runs-1"  # raised when the same plan would be walked another way
 POLL = 1.0
+PATIENCE = 30.0  # seconds after which a parked run is looked at though nobody rang
+THREADS = 32
 MAX_RUNS = 1000
 ENDED = ("finished", "cancelled")
 
 
 class Driving:
-    """The runs that this process drives: the engine may begin one twice here, and once must be enough."""
+    """The runs that this process drives: the engine may begin one twice here, and once must be enough.
+
+    A parked run has a bell, which rings when somebody decided or answered something about it.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._runs: set[str] = set()
+        self._bells: dict[str, tuple[asyncio.AbstractEventLoop, asyncio.Event]] = {}
 
     def claim(self, run_id: str) -> bool:
         with self._lock:
@@ -57,6 +64,27 @@ class Driving:
     def leave(self, run_id: str) -> None:
         with self._lock:
             self._runs.discard(run_id)
+            self._bells.pop(run_id, None)
+
+    def runs(self) -> list[str]:
+        with self._lock:
+            return sorted(self._runs)
+
+    def bell(self, run_id: str) -> asyncio.Event:
+        """The run's bell, silent; made by the loop that waits for it."""
+        with self._lock:
+            if run_id not in self._bells:
+                self._bells[run_id] = (asyncio.get_running_loop(), asyncio.Event())
+            bell = self._bells[run_id][1]
+        bell.clear()
+        return bell
+
+    def ring(self, runs: Iterable[str]) -> None:
+        """From any loop or thread."""
+        with self._lock:
+            found = [self._bells[run] for run in runs if run in self._bells]
+        for loop, bell in found:
+            loop.call_soon_threadsafe(bell.set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +125,13 @@ class Worker:
     async def _leased(self, run_id: str) -> None:
         if not await asyncio.to_thread(self._take, run_id):
             raise LostLease(f"{run_id}: another worker drives it")
-        beating = asyncio.create_task(self._beat(run_id))
-        try:
-            await self._walk(await asyncio.to_thread(self.store.load, run_id))
-        finally:
-            beating.cancel()
+        await self._walk(await asyncio.to_thread(self.store.load, run_id))
 
-    async def _beat(self, run_id: str) -> None:
-        """Keeps the lease while a step takes long."""
-        while await asyncio.to_thread(self._take, run_id):
-            await asyncio.sleep(self.lease.total_seconds() / 3)
+    def beat(self, stop: threading.Event) -> None:
+        """Keeps the leases of all runs that are driven here, in a thread that no slow step can starve."""
+        while not stop.wait(self.lease.total_seconds() / 3):
+            with suppress(PeriluneError):  # the next beat, or the lease's end, says it better
+                self.store.keep_leases(self.driving.runs(), self.name, at=datetime.now(UTC), lease=self.lease)
 
     async def _walk(self, record: Run) -> None:
         journal = StoredJournal(self.store, record, self.name, self.lease)
@@ -124,14 +149,16 @@ class Worker:
             await asyncio.to_thread(self.store.set_status, record.id, "finished", at=now, who=self.name)
 
     async def _answer(self, engine: Engine, run_id: str, number: int, step: Step) -> Answer:
-        """One step; those that wait for people or time are asked again and again, with the lease kept."""
+        """One step; one that waits for people or time is asked again when the bell rings, or its time has come."""
         while True:
+            bell = self.driving.bell(run_id)
             try:
                 return await asyncio.to_thread(engine.answer, number, step)
             except Waiting as wait:
                 assert isinstance(step, Approve | Ask | Pause)
                 await asyncio.to_thread(self._note_waiting, engine, run_id, wait)
-                await asyncio.sleep(self.poll)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(bell.wait(), _seconds(wait, engine.journal.now()))
 
     def _note_waiting(self, engine: Engine, run_id: str, wait: Waiting) -> None:
         now = engine.journal.now()
@@ -175,12 +202,17 @@ def working(worker: Worker, database: str) -> Iterator[None]:
         log_level="ERROR",
     )
     _worker[:] = [worker]
+    stop = threading.Event()
+    beating = threading.Thread(target=worker.beat, args=(stop,), daemon=True)
     DBOS(config=config)
     DBOS.launch()
+    beating.start()
     try:
         yield
     finally:
         DBOS.destroy()
+        stop.set()
+        beating.join()
         _worker.clear()
 
 
@@ -203,11 +235,20 @@ async def sweep(store: RunStore, worker: Worker) -> tuple[list[str], list[str]]:
 
 async def work(store: RunStore, worker: Worker, database: str, *, seconds: float | None = None) -> None:
     """Drives every open run until it is stopped, or for so many seconds."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     with working(worker, database):
         ends = None if seconds is None else time.monotonic() + seconds
+        last = 0
         while ends is None or time.monotonic() < ends:
             await sweep(store, worker)
+            last, about = await asyncio.to_thread(store.decided_since, last)
+            worker.driving.ring(about)
             await asyncio.sleep(worker.poll)
+
+
+def _seconds(wait: Waiting, now: datetime) -> float:
+    left = PATIENCE if wait.until is None else (wait.until - now).total_seconds()
+    return min(max(left, 0.0), PATIENCE)
 
 
 def make_name() -> str:

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from perilune.errors import ConnectorError
+from perilune.errors import ConnectorError, TooLate
 from perilune.model.actions import Action, Observation, Outcome, Receipt, Result, State
-from perilune.ports import Connector
+from perilune.ports import Connector, looking
 from perilune.response.execute import Running
 from perilune.response.steps import (
     Answer,
@@ -36,11 +36,16 @@ LONGEST_SLEEP = 30.0  # a longer pause is kept as a time to come back at
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Leave to act. `refused` says why not; `again`: somebody began this act before and did not say how it ended."""
+    """Leave to act. `refused` says why not.
+
+    again    somebody began this act before and did not say how it ended
+    settled  how it ended, where somebody began it before and said so: it is not begun again
+    """
 
     key: str
     refused: str = ""
     again: bool = False
+    settled: Receipt | None = None
 
 
 class Journal(Protocol):
@@ -67,7 +72,10 @@ class Journal(Protocol):
         ...
 
     def fenced(self, action: Action) -> str:
-        """Why it must not be sent after all; asked right before. A worker that was asleep is too late here."""
+        """Why it must not be sent after all; asked right before, and keeps the lease for the time that it takes.
+
+        A worker that was asleep is too late here.
+        """
         ...
 
     def settle(self, action: Action, receipt: Receipt) -> None: ...
@@ -182,9 +190,9 @@ class Engine:
         intent = self.journal.intend(action)
         if intent.refused:
             return Receipt(Outcome.REFUSED, intent.refused)
+        if intent.settled is not None:
+            return intent.settled
         receipt = self._reconciled(action) if intent.again else None
-        if receipt is None and (late := self.journal.fenced(action)):
-            return Receipt(Outcome.REFUSED, late)
         if receipt is None:
             receipt = self._send(action, intent.key)
         self.journal.settle(action, receipt)
@@ -192,14 +200,31 @@ class Engine:
 
     def _reconciled(self, action: Action) -> Receipt | None:
         seen = self.look(action)
+        body = {"action": action.number, "what": _words(action), "state": seen.state.value, "detail": seen.detail}
+        self.journal.note("reconciled", body)
         if seen.state is State.ABSENT:
             return None
         outcome = Outcome.DONE if seen.state is State.HOLDS else Outcome.UNKNOWN
         return Receipt(outcome, f"begun by a worker that did not say how it ended; now: {seen.state} {seen.detail}")
 
     def _send(self, action: Action, key: str) -> Receipt:
+        """Looks once more itself, and again whenever the connector is about to change something."""
+        passed = 0
+
+        def look() -> None:
+            nonlocal passed
+            if late := self.journal.fenced(action):
+                raise TooLate(late)
+            passed += 1
+
         try:
-            return self.connector.act(action, key)
+            with looking(look):
+                look()
+                return self.connector.act(action, key)
+        except TooLate as error:
+            if passed > 1:
+                return Receipt(Outcome.UNKNOWN, f"cut short after something was sent: {error}")
+            return Receipt(Outcome.REFUSED, str(error))
         except ConnectorError as error:
             return Receipt(Outcome.UNKNOWN, str(error))
 
@@ -221,7 +246,7 @@ class Memory:
     clock: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     notes: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     answers: dict[int, Answer] = field(default_factory=dict)
-    begun: set[str] = field(default_factory=set)
+    begun: dict[str, Receipt | None] = field(default_factory=dict)
     results: dict[int, Result] = field(default_factory=dict)
 
     def recall(self, number: int, step: Step) -> tuple[bool, Answer]:
@@ -242,15 +267,15 @@ class Memory:
 
     def intend(self, action: Action) -> Intent:
         key = f"{self.run}:{action.number}"
-        again = key in self.begun
-        self.begun.add(key)
-        return Intent(key, again=again)
+        again, settled = key in self.begun, self.begun.get(key)
+        self.begun[key] = settled
+        return Intent(key, again=again and settled is None, settled=settled)
 
     def fenced(self, action: Action) -> str:
         return ""
 
     def settle(self, action: Action, receipt: Receipt) -> None:
-        self.begun.discard(f"{self.run}:{action.number}")
+        self.begun[f"{self.run}:{action.number}"] = receipt
 
     def end(self, action: Action, result: Result) -> None:
         self.results[action.number] = result

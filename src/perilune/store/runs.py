@@ -7,7 +7,7 @@ ended is in these tables and in their transactions.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,10 +43,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The answer to an intent: a reason to refuse, or leave; `again` when it was begun before and never ended."""
+    """The answer to an intent: a reason to refuse, or leave; see `service.engine.Intent`."""
 
     refused: str = ""
     again: bool = False
+    settled: Receipt | None = None
 
 
 class RunStore:
@@ -112,6 +113,25 @@ class RunStore:
             if row.owner not in (None, owner):
                 audit.append(connection, "taken", {"from": row.owner, "by": owner}, at=at, who=SYSTEM, run=run_id)
         return True
+
+    def keep_leases(self, runs: Sequence[str], owner: str, *, at: datetime, lease: timedelta) -> None:
+        """Renews the leases that this worker still has; one that ended is not taken again by this."""
+        if not runs:
+            return
+        table = schema.runs
+        held = [table.c.id.in_([_number(one) for one in runs]), table.c.owner == owner, table.c.lease > at.isoformat()]
+        with self._database.writing() as connection:
+            query = sa.update(table).where(*held, table.c.status.in_(("running", "waiting")))
+            connection.execute(query.values(lease=(at + lease).isoformat()))
+
+    def decided_since(self, line: int) -> tuple[int, list[str]]:
+        """The audit log's last line, and the runs that somebody said something about after the given one."""
+        table = schema.audit
+        said = table.c.kind.in_(("decision", "answer", "cancel"))
+        with self._database.reading() as connection:
+            last = connection.execute(sa.select(sa.func.max(table.c.number))).scalar() or 0
+            found = connection.execute(sa.select(table.c.run).where(table.c.number > line, said)).scalars()
+            return last, sorted(set(found))
 
     def is_free(self, run_id: str, *, at: datetime) -> bool:
         """Whether nobody drives the run now: its lease is over, or was given back."""
@@ -211,19 +231,29 @@ class RunStore:
                 )
                 return Leave(refused=reason)
             if known is not None:
-                return Leave(again=known.outcome is None)
+                return Leave(again=known.outcome is None, settled=_settled(known))
             _begin(connection, run, action, owner, at)
             body = {"action": action.number, "kind": action.kind.value, "target": action.target.words}
             audit.append(connection, "intent", body, at=at, who=SYSTEM, run=run_id)
         return Leave()
 
-    def fenced(self, run_id: str, action: Action, *, owner: str, at: datetime) -> str:
-        """Why an act that was given leave must not be sent after all; LostLease where another worker has the run."""
-        with self._database.reading() as connection:
-            row = _row(connection, _number(run_id))
+    def fenced(
+        self, run_id: str, action: Action, *, owner: str, clock: Callable[[], datetime], lease: timedelta
+    ) -> tuple[str, datetime]:
+        """Why an act that was given leave must not be sent after all, and when that was looked at.
+
+        The clock is read when the row is held, and the lease begins anew then: the act has all of it. LostLease where
+        another worker has the run.
+        """
+        number = _number(run_id)
+        with self._database.writing() as connection:
+            row = _row(connection, number, hold=True)
+            at = clock()
             if (lost := _lost(row, owner, at)) is not None:
                 raise LostLease(f"{run_id}: {lost}")
-            return _refused(connection, row, action, at) or ""
+            values = {"lease": (at + lease).isoformat()}
+            connection.execute(sa.update(schema.runs).where(schema.runs.c.id == number).values(values))
+            return _refused(connection, row, action, at) or "", at
 
     def settle(self, run_id: str, action: Action, receipt: Receipt, *, at: datetime) -> None:
         """Writes how an act ended. It is written even by a worker that lost its lease: it did happen."""
@@ -357,6 +387,10 @@ def _refused(connection: sa.Connection, row: sa.Row[tuple[object, ...]], action:
     if _epoch(connection, schema.epochs, action.target.key) != kept:
         return "the target was released by a later run since this plan was made"
     return None
+
+
+def _settled(known: sa.Row[tuple[object, ...]]) -> Receipt | None:
+    return Receipt(Outcome(known.outcome), known.detail or "") if known.outcome else None
 
 
 def _epoch(connection: sa.Connection, table: sa.Table, target: str, run: int | None = None) -> int:

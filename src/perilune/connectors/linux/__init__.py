@@ -26,6 +26,7 @@ from perilune.model.actions import (
     Role,
     TargetType,
 )
+from perilune.ports import look_again
 
 T = TypeVar("T")
 
@@ -100,6 +101,7 @@ class Linux:
     def act(self, action: Action, key: str) -> Receipt:
         if os.geteuid() != 0:
             raise UsageError("the linux connector needs root", hint="run it with sudo")
+        look_again()
         return self._safely(lambda: self._tool(action).act(action, key))
 
     def _tool(self, action: Action) -> Tool:
