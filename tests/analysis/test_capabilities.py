@@ -12,7 +12,7 @@ from perilune.errors import ContentError
 from tests.analysis import samples
 
 SAMPLES = list(samples.all_samples())
-CATALOGUE = capabilities.packaged()
+CATALOGUE = capabilities.load(capabilities.packaged_texts())  # with samples, every expression compiled
 
 
 @pytest.mark.parametrize(("name", "kind", "sample"), SAMPLES, ids=[f"{n}: {s['text'][:40]!r}" for n, _, s in SAMPLES])
@@ -78,6 +78,31 @@ def test_missing_keys_and_bad_patterns_are_refused() -> None:
         capabilities.load([("a.yml", yaml.safe_dump(_definition(where={"x": "(?<=a)b"})))])
     with pytest.raises(ContentError, match="is taken by"):
         capabilities.load([("a.yml", yaml.safe_dump(_definition())), ("b.yml", yaml.safe_dump(_definition()))])
+
+
+def test_the_first_texts_are_judged_as_all_later_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    def found(few: int) -> list[object]:
+        monkeypatch.setattr(capabilities, "FEW", few)
+        return [analyze(s["text"], language=s.get("language", ""), catalogue=CATALOGUE) for _, _, s in SAMPLES]
+
+    assert found(1 << 40) == found(0)
+
+
+def test_the_packaged_catalogue_leaves_only_the_samples_out() -> None:
+    shown = [{key: str(value) for key, value in _told(one).items()} for one in capabilities.packaged().definitions]
+    assert shown == [{key: str(value) for key, value in _told(one).items()} for one in CATALOGUE.definitions]
+
+
+def _told(one: capabilities.Definition) -> dict[str, object]:
+    ways = {
+        (name, way): getattr(getattr(t, way), "pattern", getattr(t, way))
+        for name, t in one.tests.items()
+        for way in _WAYS
+    }
+    return {"id": one.id, "weight": one.weight, "any": one.alternatives, "unless": one.unless, "ways": ways}
+
+
+_WAYS = ("text", "program", "argument", "by", "path", "layer", "indicator")
 
 
 def test_the_user_s_own_catalogue_is_used_instead() -> None:

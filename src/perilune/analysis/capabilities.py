@@ -11,19 +11,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 
 import yaml
 
 from perilune.analysis.interpreters import base_name
-from perilune.analysis.patterns import Chooser, Patterns, required
+from perilune.analysis.patterns import Chooser, Expression, Patterns, required
 from perilune.errors import ContentError
 from perilune.model.analysis import Capability, Command, Indicator, Layer, Sign, walk
 
 MAX_TEXT = 200_000  # characters of one layer that are searched
 MAX_COMMANDS = 200  # commands that are tested
+FEW = 2_000  # characters that are searched before the index over the patterns is made, which costs a tenth of a second
 ALONE = 2.4  # the most that a capability may weigh which one pattern alone can show: it stays below `medium`
 
 FAMILIES = (
@@ -39,12 +40,12 @@ class Test:
 
     name: str
     text: str = ""
-    program: re.Pattern[str] | None = None
-    argument: re.Pattern[str] | None = None
-    by: re.Pattern[str] | None = None
-    path: re.Pattern[str] | None = None
-    layer: re.Pattern[str] | None = None
-    indicator: re.Pattern[str] | None = None
+    program: Expression | None = None
+    argument: Expression | None = None
+    by: Expression | None = None
+    path: Expression | None = None
+    layer: Expression | None = None
+    indicator: Expression | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +65,18 @@ class Definition:
     source: str
 
 
-def parse(document: object, source: str) -> Definition:
-    """A definition from its YAML; every fault of the file is named at once."""
+def parse(document: object, source: str, *, checked: bool = True) -> Definition:
+    """A definition from its YAML; every fault of the file is named at once. `checked`: its expressions are compiled."""
     if not isinstance(document, dict):
         raise ContentError("a capability is a mapping", where=source)
     wrong = [
         f"missing: {key}"
-        for key in ("id", "title", "family", "weight", "why", "where", "any", "samples")
+        for key in ("id", "title", "family", "weight", "why", "where", "any", *(("samples",) if checked else ()))
         if key not in document
     ]
     if wrong:
         raise ContentError("; ".join(wrong), where=source)
-    tests = {name: _test(name, spec, source) for name, spec in document["where"].items()}
+    tests = {name: _test(name, spec, source, checked) for name, spec in document["where"].items()}
     alternatives = tuple(tuple(one if isinstance(one, list) else [one]) for one in document["any"])
     wrong += [f"`any` names no test: {name}" for one in alternatives for name in one if name not in tests]
     unless = tuple(document.get("unless", ()))
@@ -92,11 +93,11 @@ def parse(document: object, source: str) -> Definition:
         raise ContentError("; ".join(wrong), where=source)
     return Definition(
         document["id"], document["title"], document["family"], tuple(document.get("techniques", ())), weight,
-        " ".join(str(document["why"]).split()), tests, alternatives, unless, document["samples"], source,
+        " ".join(str(document["why"]).split()), tests, alternatives, unless, document.get("samples", {}), source,
     )  # fmt: skip
 
 
-def _test(name: str, spec: object, source: str) -> Test:
+def _test(name: str, spec: object, source: str, checked: bool) -> Test:
     if isinstance(spec, str):
         return Test(name, text=spec)
     if (
@@ -108,7 +109,10 @@ def _test(name: str, spec: object, source: str) -> Test:
             f"test {name}: a pattern, or a mapping of program, path, argument, by, layer or indicator", where=source
         )
     try:
-        ways: dict[str, Any] = {key: re.compile(value, re.IGNORECASE) for key, value in spec.items()}
+        ways: dict[str, Any] = {key: Expression(value) for key, value in spec.items()}
+        if checked:
+            for one in ways.values():
+                one.compiled()
         return Test(name, **ways)
     except re.error as error:
         raise ContentError(f"test {name}: {error}", where=source) from None
@@ -124,16 +128,8 @@ class Catalogue:
     def __init__(self, definitions: Sequence[Definition]) -> None:
         self.definitions = tuple(definitions)
         self._order = {d.id: number for number, d in enumerate(self.definitions)}
-        texts = {f"{d.id}/{t.name}": t.text for d in self.definitions for t in d.tests.values() if t.text}
-        loose = {key for key, text in texts.items() if required(text) is None}
-        alone = {f"{d.id}/{one[0]}" for d in self.definitions for one in d.alternatives if len(one) == 1}
-        alone |= {f"{d.id}/{name}" for d in self.definitions for name in d.unless}
-        for one in (f for d in self.definitions for f in ([f"{d.id}/{n}" for n in a] for a in d.alternatives)):
-            if all(key in loose for key in one):
-                alone.add(one[0])  # nothing else would ever wake this alternative
-        self.unanchored = tuple(sorted(loose & alone))
-        self._patterns = Patterns({key: text for key, text in texts.items() if key not in loose or key in alone})
-        self._lazy = {key: Patterns({key: texts[key]}) for key in sorted(loose - alone)}
+        self._texts = {f"{d.id}/{t.name}": t.text for d in self.definitions for t in d.tests.values() if t.text}
+        self._searched = 0
         structural = [(d.id, t) for d in self.definitions for t in d.tests.values() if not t.text]
         self._of_commands = [
             (owner, t) for owner, t in structural if t.program is not None or t.by is not None or t.path is not None
@@ -143,24 +139,51 @@ class Catalogue:
         self._programs = Chooser([t.program.pattern if t.program else ".*" for _, t in self._of_commands], whole=True)
         self._by_program: dict[str, list[tuple[str, Test]]] = {}
 
+    @cached_property
+    def _few(self) -> Patterns:
+        """All patterns, for the first texts: a run that explains one command is over before the index would pay."""
+        return Patterns(self._texts, few=True)
+
+    @cached_property
+    def _index(self) -> tuple[Patterns, dict[str, Patterns]]:
+        """The patterns that are always searched, and those that wait for another sign of their capability."""
+        texts = self._texts
+        loose = {key for key, text in texts.items() if required(text) is None}
+        alone = {f"{d.id}/{one[0]}" for d in self.definitions for one in d.alternatives if len(one) == 1}
+        alone |= {f"{d.id}/{name}" for d in self.definitions for name in d.unless}
+        for one in (f for d in self.definitions for f in ([f"{d.id}/{n}" for n in a] for a in d.alternatives)):
+            if all(key in loose for key in one):
+                alone.add(one[0])  # nothing else would ever wake this alternative
+        always = Patterns({key: text for key, text in texts.items() if key not in loose or key in alone})
+        return always, {key: Patterns({key: texts[key]}) for key in sorted(loose - alone)}
+
+    def check(self) -> None:
+        """Compiles every pattern of texts; ContentError where one cannot be."""
+        Patterns(self._texts, few=True).check()
+
     def find(
         self, layers: Sequence[Layer], commands: Sequence[Command], indicators: Sequence[Indicator]
     ) -> list[Capability]:
         """The capabilities whose signs are all there."""
         texts = [(layer, layer.text[:MAX_TEXT]) for layer in layers if layer.text and not layer.binary]
         signs: dict[str, Sign] = {}
+        patterns, waiting = self._patterns(sum(len(text) for _, text in texts))
         for layer, text in texts:
-            _search(self._patterns, layer, text, signs)
+            _search(patterns, layer, text, signs)
         self._structure(signs, layers, walk(tuple(commands)), indicators)
         if not signs:
             return []
         touched = {key.partition("/")[0] for key in signs}
-        for key, pattern in self._lazy.items():
+        for key, pattern in waiting.items():
             if key.partition("/")[0] in touched:
                 for layer, text in texts:
                     _search(pattern, layer, text, signs)
         named = (self.definitions[number] for number in sorted(self._order[one] for one in touched))
         return [found for d in named if (found := _held(d, signs)) is not None]
+
+    def _patterns(self, more: int) -> tuple[Patterns, dict[str, Patterns]]:
+        self._searched += more
+        return (self._few, {}) if self._searched <= FEW else self._index
 
     def _structure(
         self,
@@ -215,13 +238,13 @@ def _runs(test: Test, command: Command, arguments: str) -> bool:
     return test.argument is None or test.argument.search(arguments) is not None
 
 
-def _is_kind(pattern: re.Pattern[str], layer: Layer) -> bool:
+def _is_kind(pattern: Expression, layer: Layer) -> bool:
     return pattern.fullmatch(layer.kind) is not None or (
         layer.note != "" and pattern.fullmatch(f"{layer.kind}: {layer.note}") is not None
     )
 
 
-def _is_indicator(pattern: re.Pattern[str], one: Indicator) -> bool:
+def _is_indicator(pattern: Expression, one: Indicator) -> bool:
     return pattern.fullmatch(f"{one.kind} {one.scope}") is not None or any(
         pattern.fullmatch("listed-benign" if listing.benign else "listed") for listing in one.listings
     )
@@ -253,8 +276,8 @@ def _held(definition: Definition, signs: Mapping[str, Sign]) -> Capability | Non
     return None
 
 
-def load(texts: Iterable[tuple[str, str]]) -> Catalogue:
-    """A catalogue from YAML files given as (name, text); ids are unique."""
+def load(texts: Iterable[tuple[str, str]], *, checked: bool = True) -> Catalogue:
+    """A catalogue from YAML files given as (name, text); ids are unique. `checked`: everything in it is compiled."""
     definitions: dict[str, Definition] = {}
     for source, text in texts:
         try:
@@ -262,11 +285,14 @@ def load(texts: Iterable[tuple[str, str]]) -> Catalogue:
         except yaml.YAMLError as error:
             raise ContentError(f"this is no YAML: {error}", where=source) from None
         for document in documents:
-            one = parse(document, source)
+            one = parse(document, source, checked=checked)
             if one.id in definitions:
                 raise ContentError(f"the id {one.id} is taken by {definitions[one.id].source}", where=source)
             definitions[one.id] = one
-    return Catalogue(list(definitions.values()))
+    catalogue = Catalogue(list(definitions.values()))
+    if checked:
+        catalogue.check()
+    return catalogue
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -274,7 +300,12 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @lru_cache(maxsize=1)
 def packaged() -> Catalogue:
-    """The capabilities that ship with Perilune."""
+    """The capabilities that ship with Perilune, without their samples: reading and checking those is for the tests."""
+    return load(((name, text.partition("\nsamples:\n")[0]) for name, text in packaged_texts()), checked=False)
+
+
+def packaged_texts() -> list[tuple[str, str]]:
+    """The packaged files, as (name, text)."""
     folder = files("perilune") / "content" / "capabilities"
     found = sorted((one for one in folder.iterdir() if one.name.endswith(".yml")), key=lambda one: one.name)
-    return load((one.name, one.read_text(encoding="utf-8")) for one in found)
+    return [(one.name, one.read_text(encoding="utf-8")) for one in found]

@@ -25,25 +25,60 @@ _OPTIONS.dot_nl = False
 _OPTIONS.max_mem = 1 << 24
 
 
-class Patterns:
-    """Named patterns, searched case-insensitively."""
+class Expression:
+    """A regular expression that is compiled when it is first asked: of hundreds, a short run asks a few."""
 
-    def __init__(self, patterns: Mapping[str, str]) -> None:
-        self._compiled: list[Any] = []
-        self._names: list[str] = []
-        self._always: list[int] = []
+    __slots__ = ("_ready", "pattern")
+
+    def __init__(self, pattern: str, flags: re.RegexFlag = re.IGNORECASE) -> None:
+        self.pattern = pattern
+        self._ready: re.Pattern[str] | re.RegexFlag = flags
+
+    def compiled(self) -> re.Pattern[str]:
+        """The compiled expression; re.error where it is none."""
+        if isinstance(self._ready, re.RegexFlag):
+            self._ready = re.compile(self.pattern, self._ready)
+        return self._ready
+
+    def search(self, text: str) -> re.Match[str] | None:
+        return self.compiled().search(text)
+
+    def fullmatch(self, text: str) -> re.Match[str] | None:
+        return self.compiled().fullmatch(text)
+
+
+class Patterns:
+    """Named patterns, searched case-insensitively. Each is compiled when it is first tried.
+
+    `few`: there are few texts or short ones to come, so that finding the literals of all patterns costs more than
+    trying all of them in one pass.
+    """
+
+    def __init__(self, patterns: Mapping[str, str], *, few: bool = False) -> None:
+        self._names = list(patterns)
+        self._written = list(patterns.values())
+        self._compiled: list[Any] = [None] * len(self._names)
         literals: dict[str, list[int]] = {}
-        for number, (name, pattern) in enumerate(patterns.items()):
-            self._names.append(name)
-            self._compiled.append(_compiled(name, pattern))
-            needed = required(pattern)
+        self._always: list[int] = []
+        for number, pattern in enumerate(self._written):
+            needed = None if few else required(pattern)
             if needed is None:
                 self._always.append(number)
             for literal in needed or ():
                 literals.setdefault(literal, []).append(number)
-        self._chooser = Chooser([list(patterns.values())[number] for number in self._always])
+        self._chooser = Chooser([self._written[number] for number in self._always])
         self._owners = list(literals.values())
         self._scan = ahocorasick_rs.AhoCorasick(list(literals)) if literals else None
+
+    def check(self) -> None:
+        """Compiles all of them; ContentError where one cannot be."""
+        for number in range(len(self._names)):
+            self._pattern(number)
+
+    def _pattern(self, number: int) -> Any:
+        if self._compiled[number] is None:
+            self._compiled[number] = _compiled(self._names[number], self._written[number])
+        return self._compiled[number]
 
     def search(self, text: str) -> Iterator[tuple[str, int, int]]:
         """The name and first place of every pattern that holds somewhere in the text."""
@@ -58,7 +93,7 @@ class Patterns:
             return
         data = text.encode("utf-8")
         for number in sorted(worth):
-            found = self._compiled[number].search(data)
+            found = self._pattern(number).search(data)
             if found is not None:
                 start, end = found.span()
                 if len(data) != len(text):
