@@ -17,11 +17,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from perilune.model.case import Case, ProcessNode
-from perilune.model.findings import Explained, Finding
-from perilune.model.rules import Evidence, Level, Role, Rule
-from perilune.model.sources import Reading, SourceReport
-from perilune.model.suppression import Suppressed
+from perilune.model.rules import Level, Role
+from perilune.model.sources import Reading
 from perilune.report.text import (
     clock,
     finding_order,
@@ -35,6 +32,11 @@ from perilune.report.text import (
 
 if TYPE_CHECKING:
     from perilune.detection.oracle import Explanation
+    from perilune.model.case import Case, ProcessNode
+    from perilune.model.findings import Explained, Finding
+    from perilune.model.rules import Evidence, Rule
+    from perilune.model.sources import SourceReport
+    from perilune.model.suppression import Suppressed
     from perilune.pipeline import RuleOnEvent
     from perilune.store.cases import Summary
 

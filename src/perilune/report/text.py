@@ -11,11 +11,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from perilune.model.case import Case, ProcessNode
-from perilune.model.findings import Finding
 from perilune.model.rules import Level
 from perilune.report.attack import technique_name, technique_page
+
+if TYPE_CHECKING:
+    from perilune.model.case import Case, ProcessNode
+    from perilune.model.findings import Finding
 
 __all__ = [
     "clock", "counted", "defang", "defang_name", "duration", "finding_order", "is_linkable", "process_name",
