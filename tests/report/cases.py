@@ -388,3 +388,6 @@ def hostile_sources(poison: str) -> tuple[SourceReport, ...]:
 def hostile_explained(poison: str) -> tuple[Explained, ...]:
     context = Context(poison, poison, 5)
     return (Explained(context, EventRef(poison, poison, 1), poison, poison, START, poison, poison),)
+
+
+LONG = "A" * 600_000 + "</script>\u202e" + "B" * 400_000  # a megabyte in one field

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from perilune.cli.case_edit import feedback, guide, merge, split
+from perilune.cli.export import export
 from perilune.cli.hunt import LEVELS
 from perilune.errors import UsageError
 
@@ -75,6 +76,7 @@ case.add_command(merge)
 case.add_command(split)
 case.add_command(feedback)
 case.add_command(guide)
+case.add_command(export)
 
 
 @click.command(short_help="Write a case as one self-contained file.")
