@@ -14,11 +14,15 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+import msgspec
 
 from perilune.errors import ConnectorError, UsageError
 from perilune.ports import look_again
 
-MAX_BYTES = 32 << 20
+T = TypeVar("T")
+MAX_BYTES = 128 << 20  # the largest answer that is documented: 124 MB of rows
 TRIES = 4
 LONGEST_WAIT = 60.0
 NOT_TAKEN = (429, 503)
@@ -90,6 +94,14 @@ class Client:
         except urllib.error.HTTPError as error:
             with error:
                 return Answer(error.code, _read(error)), _seconds(error.headers.get("Retry-After"))
+
+
+def decoded(answer: Answer, kind: type[T], where: str) -> T:
+    """The body as what the documentation says that it is."""
+    try:
+        return msgspec.json.decode(answer.body, type=kind)
+    except msgspec.DecodeError as error:
+        raise ConnectorError(f"the answer is not what is documented: {error}", where=where) from error
 
 
 def _read(response: http.client.HTTPResponse | urllib.error.HTTPError) -> bytes:

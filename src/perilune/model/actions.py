@@ -175,6 +175,14 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # sent, and nobody can say whether it holds
 
 
+class Closing(StrEnum):
+    """What a case turned out to be, as other products are told."""
+
+    HANDLED = "handled"
+    FALSE_POSITIVE = "false-positive"
+    EXPECTED = "expected"
+
+
 class State(StrEnum):
     """Whether an action's effect is there, as a connector reads it."""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from perilune import plugins
 from perilune.connectors.cortex_xdr import CortexXdr, Key
-from perilune.connectors.defender import API, Defender, Secrets
+from perilune.connectors.defender import API, Defender, Secrets, region_base
 from perilune.connectors.linux import Linux
 from perilune.connectors.simulated import Simulated
 from perilune.errors import UsageError
@@ -88,7 +88,9 @@ class Office:
 def _defender(settings: Settings) -> Connector:
     tenant, client = (connector_value(settings, "defender", key) for key in ("tenant", "client"))
     secrets = Secrets(tenant, client, _secret(settings, "defender", "secret"))
-    return Defender(secrets, base=settings.connectors["defender"].get("base", API))
+    given = settings.connectors["defender"]
+    base = given.get("base", "") or (region_base(given["region"]) if "region" in given else API)
+    return Defender(secrets, base=base, terminate_script=given.get("terminate_script", ""))
 
 
 def _cortex(settings: Settings) -> Connector:

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from perilune.connectors.linux.accounts import Accounts
 from perilune.connectors.linux.evidence import Evidence
@@ -15,6 +15,7 @@ from perilune.connectors.linux.files import Files
 from perilune.connectors.linux.firewall import Firewall
 from perilune.connectors.linux.kept import Keeper
 from perilune.connectors.linux.trees import Trees
+from perilune.connectors.tools import Tool, pick
 from perilune.errors import ConnectorError, UsageError
 from perilune.model.actions import (
     Action,
@@ -29,14 +30,6 @@ from perilune.model.actions import (
 from perilune.ports import look_again
 
 T = TypeVar("T")
-
-
-class Tool(Protocol):
-    """What does some kinds of action."""
-
-    def describe(self, action: Action) -> Sequence[Request]: ...
-    def check(self, action: Action) -> Observation: ...
-    def act(self, action: Action, key: str) -> Receipt: ...
 
 
 _TOOLS: Mapping[tuple[Kind, TargetType], str] = {
@@ -105,10 +98,7 @@ class Linux:
         return self._safely(lambda: self._tool(action).act(action, key))
 
     def _tool(self, action: Action) -> Tool:
-        name = _TOOLS.get((action.kind, action.target.type))
-        if name is None:
-            raise ConnectorError(f"linux cannot do {action.kind} to a {action.target.type}")
-        return self._tools[name]
+        return pick(self.name, _TOOLS, self._tools, action)
 
     def _safely(self, call: Callable[[], T]) -> T:
         """What the system refuses is this connector's answer, never a traceback."""
