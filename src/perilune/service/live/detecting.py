@@ -1,0 +1,306 @@
+"""Lake -> findings -> cases, by the functions of a hunt: what a batch matches is weighed with the newest rows.
+
+A finding's id depends on its rule and its event alone, so a batch that is looked at again after a crash gives no
+finding twice. A case lists so many findings of one rule and host; further ones are counted in it, each once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from perilune import history, readers
+from perilune.casework import investigate, reconsider
+from perilune.correlating import correlated
+from perilune.decoding import Decoder
+from perilune.detection import linking, matching
+from perilune.detection.kql import hunts
+from perilune.judging import judge
+from perilune.model.case import Case
+from perilune.model.findings import Explained, Finding, Judged
+from perilune.model.rules import Role, RuleSet
+from perilune.model.sources import SourceReport
+from perilune.model.tables import Table
+from perilune.service.live.matches import Matches
+from perilune.store.cases import CaseStore, Outcome
+from perilune.store.sightings import Sightings
+from perilune.store.window import Window
+from perilune.surroundings import Surroundings, load_surroundings
+from perilune.triage.suppression import suppress
+
+LISTED = 50  # findings of one rule that a case lists of one host; further ones are counted
+TOGETHER = 400  # rows matched together: no more than a hunt's limit for one rule can come of them
+RECENT = 60  # findings of a host that a new one is seen together with
+_RECALLED = 200  # cases that a new watcher looks up to know what they list
+_HOSTS = 5_000  # whose recent findings are kept
+_DECODER_ROWS = 50_000  # after which what was decoded is forgotten
+_FRESH = 60.0  # seconds that lists, suppressions, the history and what people said are used before they are read again
+_HUNT_EVERY = 30.0
+_CORRELATE_EVERY = 1.0
+_CORRELATED_KEPT = 10_000
+LIVE = 600.0  # seconds; an event that is older was read late and says nothing of how fast this is
+WHO = "perilune watch"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A case that new findings went into, and what became of it."""
+
+    case: Case
+    outcome: Outcome
+    findings: int
+
+
+@dataclass(slots=True)
+class _Pending:
+    """Findings that no case has yet."""
+
+    listed: dict[str, Finding] = field(default_factory=dict)
+    explained: list[Explained] = field(default_factory=list)
+
+
+class Detector:
+    """Looks at batches in their order."""
+
+    def __init__(
+        self, ruleset: RuleSet, url: str, *, content: Path | None = None, baseline: Path | None = None
+    ) -> None:
+        self._rules = ruleset
+        self._plain = RuleSet(tuple(r for r in ruleset.rules if not hunts.is_hunt(r) and not linking.is_correlation(r)))
+        self._hunts = [rule for rule in ruleset.rules if hunts.is_hunt(rule)]
+        self._correlated = any(map(linking.is_correlation, ruleset.rules))
+        self._url, self._content, self._baseline = url, content, baseline
+        self._cases: CaseStore | None = None
+        self._sightings: Sightings | None = None
+        self._window = Window()
+        self._hits = Matches(ruleset.rules)  # of all rows of the window: what correlations ask
+        self._decoder, self._decoded = Decoder(), 0
+        self._recent: dict[str, deque[tuple[int, Finding]]] = {}
+        self._listed: Counter[tuple[str, str]] = Counter()
+        self._case_of: dict[tuple[str, str], str] = {}
+        self._seen_together: dict[str, str] = {}
+        self._pending = _Pending()
+        self._at: dict[str, float] = defaultdict(float)
+        self._hunted: dict[str, int] = defaultdict(int)
+        self._beside: Surroundings | None = None
+        self._past: history.Past | None = None
+        self._said: Mapping[str, tuple[int, int]] = {}
+        self._delays: list[float] = []
+        self.findings = 0
+        self.suppressed = 0
+        self.refused: dict[str, str] = {}
+        matching.compiled(self._plain.rules)
+
+    def delays(self) -> list[float]:
+        """Seconds from each new finding's event to its case, since this was last asked; old events are not delayed."""
+        found, self._delays = self._delays, []
+        return found
+
+    @property
+    def pending(self) -> int:
+        return len(self._pending.listed)
+
+    def close(self) -> None:
+        for one in (self._cases, self._sightings):
+            if one is not None:
+                one.close()
+
+    # --- rows
+
+    def look(self, tables: Sequence[Table]) -> None:
+        """Matches a batch's rows; what is found waits for `settle`."""
+        limits = readers.Limits()
+        for item in readers.join(iter(tables), limits):
+            if isinstance(item, Table):
+                for start in range(0, len(item), TOGETHER):
+                    self._look(Table(item.name, item.data.slice(start, TOGETHER)))
+        for name, first in self._window.trim().items():
+            self._hits.forget(name, first)
+
+    def _look(self, batch: Table) -> None:
+        hits = Matches(self._rules.rules)
+        hidden = self._decoder.rows_of(batch)
+        for rows in (batch, hidden) if hidden is not None else (batch,):
+            place = self._window.add(rows)
+            found = list(matching.match(self._plain, rows))
+            hits.take(rows.name, place, found)
+            self._hits.take(rows.name, place, found)
+        self._keep(judge(hits, self._window, self._decoder))
+        self._decoded += len(batch)
+        if self._decoded > _DECODER_ROWS:
+            self._decoder, self._decoded = Decoder(), 0
+
+    def _keep(self, judged: Judged) -> None:
+        for finding in judged.findings:
+            self._pending.listed.setdefault(finding.id, finding)
+        self._pending.explained += judged.explained
+        del self._pending.explained[:-1000]
+
+    # --- findings
+
+    def settle(self, sources: Sequence[SourceReport], *, last: bool = False) -> list[Saved]:
+        """Makes cases of what was found since. A StoreError leaves it waiting, and a later call does all of it."""
+        self._together(last)
+        self._ask_hunts(last)
+        if not self._pending.listed:
+            self._pending.explained.clear()
+            return []
+        self._refresh()
+        assert self._cases is not None and self._sightings is not None and self._beside is not None
+        today = datetime.now(UTC).date()
+        kept, suppressed = suppress(tuple(self._pending.listed.values()), self._beside.suppressions, today)
+        known = self._sightings.known([finding.id for finding in kept])
+        fresh = [finding for finding in kept if finding.id not in known]
+        old = self._recalled([finding for finding in kept if finding.id in known], known)
+        listed, counted = self._divided(fresh)
+        saved = self._cased(old, listed, sources) if listed else []
+        saved += self._counted(counted, sources)
+        self.findings += len(fresh)
+        now = datetime.now(UTC)
+        late = ((now - finding.time).total_seconds() for finding in fresh if finding.time is not None)
+        self._delays += [seconds for seconds in late if 0 <= seconds < LIVE]
+        self.suppressed += sum(one.count for one in suppressed)
+        self._remember([*old, *listed])
+        self._pending = _Pending()
+        return saved
+
+    def _recalled(self, found: Sequence[Finding], cases: Mapping[str, str]) -> list[Finding]:
+        """Those of the findings known before that a case lists; and how many it lists is known again."""
+        assert self._cases is not None
+        listed: set[str] = set()
+        for case_id in list(dict.fromkeys(cases[finding.id] for finding in found))[-_RECALLED:]:
+            case = self._cases.load(case_id)
+            listed.update(finding.id for finding in case.findings)
+            self._count_listed(case, case.findings)
+        return [finding for finding in found if finding.id in listed]
+
+    def _divided(self, fresh: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+        """Those that cases list, and those of rules that have filled theirs on a host."""
+        listed: list[Finding] = []
+        counted: list[Finding] = []
+        now: Counter[tuple[str, str]] = Counter()
+        for finding in fresh:
+            key = (finding.rule_id, finding.host)
+            now[key] += 1
+            (listed if self._listed[key] + now[key] <= LISTED else counted).append(finding)
+        return listed, counted
+
+    def _cased(
+        self, known: Sequence[Finding], listed: Sequence[Finding], sources: Sequence[SourceReport]
+    ) -> list[Saved]:
+        """The cases that new findings belong to, together with what was found on their hosts shortly before."""
+        hosts = {finding.host for finding in listed}
+        around = {f.id: f for f in (*self._recently(hosts), *(f for f in known if f.host in hosts), *listed)}
+        judged = Judged(tuple(around.values()), tuple(self._pending.explained), {})
+        assert self._beside is not None
+        beside = replace(self._beside.around, learned=self._past.about(judged.findings) if self._past else None)
+        cases, _ = investigate(judged, self._window, sources, beside, self._said)
+        new = {finding.id for finding in listed}
+        mine = [(case, sum(finding.id in new for finding in case.findings)) for case in cases]
+        return [self._saved(case, count) for case, count in mine if count]
+
+    def _saved(self, case: Case, findings: int) -> Saved:
+        assert self._cases is not None
+        at, said = datetime.now(UTC), self._said
+        stored, outcome = self._cases.save(case, at=at, who=WHO, weigh=lambda one: reconsider(one, said))
+        self._count_listed(stored, case.findings)
+        return Saved(stored, outcome, findings)
+
+    def _count_listed(self, stored: Case, found: Iterable[Finding]) -> None:
+        counts = Counter((finding.rule_id, finding.host) for finding in stored.findings)
+        for finding in found:
+            key = (finding.rule_id, finding.host)
+            self._case_of[key] = stored.id
+            self._listed[key] = max(self._listed[key], counts[key])
+
+    def _counted(self, counted: Sequence[Finding], sources: Sequence[SourceReport]) -> list[Saved]:
+        """Notes further findings with the case that lists those before them."""
+        by_case: dict[str, dict[str, str]] = defaultdict(dict)
+        homeless: list[Finding] = []
+        for finding in counted:
+            case = self._case_of.get((finding.rule_id, finding.host))
+            if case is None:
+                homeless.append(finding)
+            else:
+                by_case[case][finding.id] = finding.rule_id
+        assert self._sightings is not None
+        for case, findings in by_case.items():
+            self._sightings.count(case, findings, at=datetime.now(UTC), who=WHO)
+        return self._cased((), homeless, sources) if homeless else []
+
+    def _remember(self, findings: Iterable[Finding]) -> None:
+        for finding in findings:
+            held = self._recent.pop(finding.host, None) or deque(maxlen=RECENT)
+            held.append((self._window.rows[finding.event.table], finding))
+            self._recent[finding.host] = held  # the host that was last heard of is the last to be forgotten
+        while len(self._recent) > _HOSTS:
+            host = next(iter(self._recent))
+            del self._recent[host]
+            for key in [key for key in self._listed if key[1] == host]:
+                del self._listed[key]
+                self._case_of.pop(key, None)
+
+    def _recently(self, hosts: Iterable[str]) -> Iterator[Finding]:
+        """What was found on these hosts before, as long as its rows are there to be looked at."""
+        for host in hosts:
+            for place, finding in self._recent.get(host, ()):
+                if place > self._window.first[finding.event.table]:
+                    yield finding
+
+    # --- what needs more than a batch
+
+    def _together(self, last: bool) -> None:
+        """Correlations over the window; one that goes on is the same finding."""
+        if not self._correlated or not (self._due("correlated", _CORRELATE_EVERY) or last):
+            return
+        found = correlated(Judged((), (), {}), self._rules.rules, self._hits, self._window).findings
+        for finding in sorted(found, key=lambda f: (f.time is None, f.time)):
+            key = f"{finding.rule_id}|{finding.host}|{sorted(finding.group.items())}"
+            begins = min((m.time.isoformat() for m in finding.members if m.time), default="")
+            ends = max((m.time.isoformat() for m in finding.members if m.time), default="")
+            before = self._seen_together.pop(key, "")
+            self._seen_together[key] = max(before, ends)
+            if not before or begins > before:
+                self._pending.listed.setdefault(finding.id, finding)
+        while len(self._seen_together) > _CORRELATED_KEPT:
+            del self._seen_together[next(iter(self._seen_together))]
+
+    def _ask_hunts(self, last: bool) -> None:
+        """KQL hunts over the window, seldom: each asks all of it."""
+        tables = {scope.table for rule in self._hunts for scope in rule.scopes}
+        new = {name for name in tables if self._window.rows[name] > self._hunted[name]}
+        if not new or not (self._due("hunts", _HUNT_EVERY) or last):
+            return
+        from perilune.detection.kql import hunting  # imported late: DuckDB and SQLGlot take a quarter of a second
+
+        held = {name for name in tables if self._window.rows[name] > self._window.first[name]}
+        found, refused = hunting.run(self._hunts, {name: self._window.compact(name) for name in sorted(held)})
+        self._hunted.update({name: self._window.rows[name] for name in tables})
+        hits = Matches(self._rules.rules)
+        for one in found:
+            if one.rule.role is Role.DETECTION:
+                hits.note(one.rule, (one.table, one.place + self._window.first[one.table]), one.evidence)
+        self.refused |= {one.source: one.reason for one in refused}
+        self._keep(judge(hits, self._window, self._decoder))
+
+    def _due(self, what: str, seconds: float) -> bool:
+        now = time.monotonic()
+        if self._at[what] and now - self._at[what] < seconds:
+            return False
+        self._at[what] = now
+        return True
+
+    # --- what is beside the rows
+
+    def _refresh(self) -> None:
+        """The stores and what people keep in folders, read again now and then."""
+        if self._cases is None or self._sightings is None:
+            self._cases, self._sightings = CaseStore(self._url), Sightings(self._url)
+        if self._beside is None or self._due("beside", _FRESH):
+            self._beside = load_surroundings(self._content, datetime.now(UTC).date())
+            self._past = history.load(self._baseline) if self._baseline else None
+            self._said = self._cases.feedback()
