@@ -15,6 +15,7 @@ from perilune.errors import PeriluneError, UsageError
 # name -> (module:attribute, what it does). Help is here so that listing the commands imports none of them.
 COMMANDS = {
     "hunt": ("perilune.cli.hunt:hunt", "Read logs and list the cases found in them, most urgent first."),
+    "watch": ("perilune.cli.watch:watch", "Follow live sources, and make cases of what is found in them."),
     "analyze": (
         "perilune.cli.analyze:analyze",
         "Explain a command line or a script: layers, indicators, capabilities, score.",
