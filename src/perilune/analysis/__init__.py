@@ -9,16 +9,28 @@ Pure but for the packaged content: the same text with the same lists gives the s
 
 from __future__ import annotations
 
-from perilune.analysis import indicators as _indicators
-from perilune.analysis import score as _score
-from perilune.analysis.budget import Budget, Limits
-from perilune.analysis.capabilities import Catalogue, packaged
-from perilune.analysis.decode import peel
-from perilune.analysis.detect import language_of
-from perilune.analysis.lists import Lists
-from perilune.model.analysis import Analysis
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from perilune.analysis.budget import Limits
+    from perilune.analysis.capabilities import Catalogue
+    from perilune.analysis.lists import Lists
+    from perilune.model.analysis import Analysis
 
 __all__ = ["Limits", "Lists", "analyze"]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for when it is asked for: a file of Lua without commands needs no shells."""
+    if name == "Limits":
+        from perilune.analysis import budget
+
+        return budget.Limits
+    if name == "Lists":
+        from perilune.analysis import lists
+
+        return lists.Lists
+    raise AttributeError(f"module 'perilune.analysis' has no attribute {name!r}")
 
 
 def analyze(
@@ -40,13 +52,20 @@ def analyze(
         limits: how much may be looked at; what was left out is said in `cut`.
         catalogue: capabilities to look for instead of the packaged ones.
     """
+    from perilune.analysis import indicators, score
+    from perilune.analysis.budget import Budget, Limits
+    from perilune.analysis.capabilities import packaged
+    from perilune.analysis.decode import peel
+    from perilune.analysis.detect import language_of
+    from perilune.model.analysis import Analysis
+
     budget = Budget(limits or Limits())
     peeled = peel(text, language or language_of(text, "posix"), budget, original)
-    found = _indicators.find(peeled.layers)
+    found = indicators.find(peeled.layers)
     if lists is not None:
-        found = _indicators.with_listings(found, lists)
+        found = indicators.with_listings(found, lists)
     capabilities = (catalogue or packaged()).find(peeled.layers, peeled.commands, found)
-    points, level, reasons = _score.weigh(capabilities)
+    points, level, reasons = score.weigh(capabilities)
     return Analysis(
         layers=tuple(peeled.layers),
         commands=peeled.commands,

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 from perilune.analysis.lua import callbacks, operators, tree
 from perilune.analysis.lua.apis import Apis
 from perilune.analysis.lua.library import PURE, STRING_METHODS, call_pure
-from perilune.analysis.lua.machine import Closure, Env, Exhausted, LuaError, Signal
+from perilune.analysis.lua.machine import MOST_STEPS, Closure, Env, Exhausted, LuaError, Signal
 from perilune.analysis.lua.names import GLOBALS, of_index, of_require
 from perilune.analysis.lua.scan import Scan
 from perilune.analysis.lua.values import UNKNOWN, LuaTable, Ref, Value, is_unknown, tags_of
 from perilune.model.lua import Literal
 
-MOST_STEPS = 1_200_000
 MOST_CALLS_DEEP = 60
 MOST_STRINGS = 400
 LEAST_STRING = 4

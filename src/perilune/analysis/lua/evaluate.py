@@ -11,12 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 from perilune.analysis.lua import callbacks, operators, tree
-from perilune.analysis.lua.compute import LOOPS_WITH_CALLS, MOST_STEPS, Compute
+from perilune.analysis.lua.compute import LOOPS_WITH_CALLS, Compute
 from perilune.analysis.lua.machine import Closure, Env, Exhausted, LuaError, Signal
 from perilune.analysis.lua.names import GLOBALS
 from perilune.analysis.lua.values import UNKNOWN, LuaTable, Ref, Value, is_unknown
-
-__all__ = ["MOST_STEPS", "Evaluate"]
 
 
 class Evaluate(Compute):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from perilune.analysis import indicators as finder
 from perilune.analysis import score
 from perilune.analysis.lists import Lists
-from perilune.analysis.lua import bytecode, carriers, controlled, identify, obfuscators, says, sources, strings
+from perilune.analysis.lua import carriers, controlled, identify, obfuscators, says, sources, strings
 from perilune.analysis.lua.apis import Apis, packaged
 from perilune.analysis.lua.bytecode import luau
 from perilune.analysis.lua.controlled import Execute
@@ -72,16 +72,24 @@ def _explained(work: Work) -> None:
 
 def _one(work: Work, one: Waiting) -> None:
     identity = identify.by_magic(one.data)
-    if identity is not None:
-        bytecode.explain(work, one, identity)
-    elif (header := luau.recognised(one.data)) is not None:
-        bytecode.explain_luau(work, one, header)
+    header = luau.recognised(one.data) if identity is None else None
+    if identity is not None or header is not None:
+        _compiled(work, one, identity or header)
     elif not one.sure and carriers.has_places(one.data) and not sources.parses(one):
         _carrier(work, one)
     elif sources.is_source(one):
         sources.explain(work, one)
     else:
         _carrier(work, one)
+
+
+def _compiled(work: Work, one: Waiting, found: Identity | luau.Luau | None) -> None:
+    from perilune.analysis.lua.bytecode import explain  # late: most files are source
+
+    if isinstance(found, Identity):
+        explain.explain(work, one, found)
+    elif found is not None:
+        explain.explain_luau(work, one, found)
 
 
 def _listed(work: Work, indicators: Sequence[Indicator]) -> list[Capability]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from perilune.analysis.lua import tree
 from perilune.analysis.lua.values import Value
 
+MOST_STEPS = 1_200_000  # of one evaluation
+
 
 class Exhausted(Exception):
     """The steps are used up. Never leaves this module."""

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from perilune.analysis.lua import identify, packed, shape
 from perilune.analysis.lua.apis import Mark
-from perilune.analysis.lua.evaluate import MOST_STEPS, Evaluate
 from perilune.analysis.lua.lexer import Tokens, lex
+from perilune.analysis.lua.machine import MOST_STEPS
 from perilune.analysis.lua.parse import Parsed, parse
 from perilune.analysis.lua.recording import Scanned
 from perilune.analysis.lua.scan import Scan
@@ -158,6 +158,8 @@ def _evaluated(work: Work, layer: int, code: str, parsed: Parsed, found: Scanned
         most = FEW_STEPS
     elif not (found.open_code or found.hidden):
         most = SOME_STEPS
+    from perilune.analysis.lua.evaluate import Evaluate  # late: most texts leave nothing open
+
     machine = Evaluate(code, layer, work.apis, min(work.steps, most))
     given = machine.steps
     machine.start(parsed.body)
