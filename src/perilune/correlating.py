@@ -133,7 +133,7 @@ def _matched(rules: RuleSet, batches: Iterable[Table]) -> tuple[Hits, Spool]:
     spool, hits = Spool(), Hits(rules.rules)
     plain = RuleSet(tuple(rule for rule in rules.rules if not linking.is_correlation(rule)))
     for batch in batches:
-        hits.add(batch, spool.add(batch), matching.match(plain, batch))
+        hits.add(batch.name, spool.add(batch), matching.match(plain, batch))
     return hits, spool
 
 

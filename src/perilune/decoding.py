@@ -63,8 +63,7 @@ class Decoder:
             return None
         if batch.name == "XScriptEvents":
             self._remember(batch)
-        hits = compute.fill_null(compute.match_substring_regex(batch.column(column), WORTH), False)
-        places = cast("list[int]", compute.indices_nonzero(hits).to_pylist())
+        places = cast("list[int]", compute.indices_nonzero(_worth(batch)).to_pylist())
         made = list(self._decoded(batch, column, places))
         if not made:
             return None
@@ -130,6 +129,45 @@ class Decoder:
                 return None
             self._known[key] = _analyzed(text, language, original)
         return self._known[key]
+
+
+def columns(table: str) -> frozenset[str]:
+    """The columns of a table that a `Decoder` takes from its rows."""
+    if table not in TEXT_OF:
+        return frozenset()
+    own = (
+        (*_OF_PROCESS,)
+        if table == "DeviceProcessEvents"
+        else ("XScriptId", "XScriptLanguage", "FileName", "FolderPath")
+    )
+    acting = (name for name in COLUMNS if name.startswith("InitiatingProcess") and table == "XScriptEvents")
+    more = ("ActionType", "ProcessVersionInfoOriginalFileName", "XScriptLanguage")
+    return frozenset((TEXT_OF[table], *_KEPT, *own, *acting, *more)) & set(TABLES[table].columns)
+
+
+def candidates(batch: Table) -> Table | None:
+    """The rows of a batch that a `Decoder` looks at, or None: it makes the same of them as of the whole batch."""
+    if not batch.has(TEXT_OF.get(batch.name, "")):
+        return None
+    wanted = _worth(batch)
+    if batch.name == "XScriptEvents" and batch.has("XScriptLanguage"):
+        wanted = compute.or_(wanted, compute.fill_null(compute.equal(batch.column("XScriptLanguage"), "lua"), False))
+    return Table(batch.name, _plain(batch.data.filter(wanted))) if compute.any(wanted).as_py() else None
+
+
+def _worth(batch: Table) -> Any:
+    """For each row whether its text is worth an analysis."""
+    texts: Any = batch.column(TEXT_OF[batch.name])
+    if not pa.types.is_dictionary(texts.type):
+        return compute.fill_null(compute.match_substring_regex(texts, WORTH), False)
+    chunks = (compute.match_substring_regex(one.dictionary, WORTH).take(one.indices) for one in texts.chunks)
+    return compute.fill_null(pa.chunked_array(list(chunks), pa.bool_()), False)
+
+
+def _plain(data: pa.Table) -> pa.Table:
+    """Without dictionaries, which hold the texts of all the rows that were left out."""
+    columns: list[Any] = [c.cast(COLUMNS[name]) for name, c in zip(data.column_names, data.columns, strict=True)]
+    return pa.Table.from_arrays(columns, names=data.column_names)
 
 
 def _base_name(path: str) -> str:

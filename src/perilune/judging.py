@@ -21,7 +21,7 @@ from perilune.decoding import Decoder
 from perilune.detection import matching
 from perilune.model.findings import Context, Explained, Finding, Judged
 from perilune.model.rules import Evidence, Match, Role, Rule
-from perilune.model.tables import EventRef, Table
+from perilune.model.tables import EventRef
 from perilune.store.spool import Spool
 from perilune.triage import verdict
 
@@ -63,12 +63,12 @@ class Hits:
         self.counts[rule.id or rule.digest] += 1
         self.shown[id(rule), position] = evidence
 
-    def add(self, table: Table, start: int, matches: Iterable[tuple[Rule, int]]) -> None:
-        """Takes the matches on a batch whose first row has the place `start` in the spool."""
-        held = self._rows[table.name]
+    def add(self, table: str, start: int, matches: Iterable[tuple[Rule, int]]) -> None:
+        """Takes the matches on a batch of a table whose first row has the place `start` in the spool."""
+        held = self._rows[table]
         for rule, index in matches:
             if rule.role is Role.PART:
-                self._part(rule, table.name, start + index)
+                self._part(rule, table, start + index)
                 continue
             held.append((self._number[id(rule)], start + index))
             if rule.role is Role.DETECTION:
@@ -248,6 +248,12 @@ def host_of(row: Mapping[str, object], event: EventRef) -> str:
     """The host's name; rows that name none are kept apart by their file."""
     name = row.get("DeviceName")
     return str(name) if name else f"unknown ({event.source.replace(chr(92), '/').rsplit('/', 1)[-1]})"
+
+
+def host_key(row: Mapping[str, object], event: EventRef) -> tuple[str | None, str]:
+    """The host as a spool knows it: by its name, or where a row names none, by its file."""
+    name = row.get("DeviceName")
+    return (None, event.source) if name is None else (str(name), "")
 
 
 def _user(row: Mapping[str, object]) -> str:

@@ -5,15 +5,19 @@ Each room takes a value and returns a new one. Read `hunt` downwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from importlib.resources import as_file, files
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from perilune import correlating, history, readers, reading
+from perilune import correlating, history, readers, reading, sweeping
 from perilune.casework import investigate
 from perilune.correlating import correlated
 from perilune.decoding import Decoder
@@ -22,19 +26,22 @@ from perilune.detection import linking, matching
 from perilune.detection.kql import hunts
 from perilune.detection.oracle import Explanation
 from perilune.errors import UsageError
-from perilune.judging import Hits, judge
+from perilune.judging import Hits, host_key, judge
 from perilune.model.case import Case
 from perilune.model.findings import Explained, Finding
 from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet
 from perilune.model.sources import SourceReport
 from perilune.model.suppression import Suppressed
 from perilune.model.tables import EventRef, Table
+from perilune.runners import local
 from perilune.store.spool import Spool
+from perilune.store.strewn import Strewn
 from perilune.surroundings import load_surroundings
 from perilune.triage.suppression import suppress
 from perilune.triage.verdict import Feedback
 
 Progress = Callable[[SourceReport], None]
+PROCESSES = "processes"  # the runner that is this machine's own
 SIGMA = ("sigma", "correlations", "known_hosts")  # the folders of Sigma files in a content folder
 
 
@@ -85,6 +92,7 @@ def hunt(
     feedback: Feedback | None = None,
     baseline: Path | None = None,
     today: date | None = None,
+    runner: str | None = None,
 ) -> Hunt:
     """Reads logs and returns ranked cases.
 
@@ -101,19 +109,22 @@ def hunt(
         feedback: by rule id, how often people called its cases true and false.
         baseline: the folder of a learned history, as `perilune baseline build` makes it.
         today: decides which suppressions have expired and how old an entry of a list is.
+        runner: who matches what lies in Parquet: a Spark master, or `processes` of this machine, as many as `jobs`
+            says; None for this process alone.
     """
     today = today or datetime.now(UTC).date()
     past = history.load(baseline) if baseline else None
     ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
-    items = reading.read([Path(p) for p in paths], limits, own=reading.Own(content), jobs=jobs)
-    seen = detect(ruleset, items, progress)
-    refused = _run_hunts(ruleset, seen.spool, seen.hits)
-    judged = correlated(judge(seen.hits, seen.spool, seen.decoder), ruleset.rules, seen.hits, seen.spool)
-    beside = load_surroundings(content, today)
-    kept, suppressed = suppress(judged.findings, beside.suppressions, today)
-    judged = replace(judged, findings=kept)
-    around = replace(beside.around, learned=past.about(judged.findings) if past else None)
-    cases, findings = investigate(judged, seen.spool, seen.sources, around, feedback)
+    source = _Source(tuple(Path(p) for p in paths), limits, reading.Own(content), jobs, progress)
+    with _detected(ruleset, source, runner) as seen:
+        refused = _run_hunts(ruleset, seen.spool, seen.hits)
+        judged = correlated(judge(seen.hits, seen.spool, seen.decoder), ruleset.rules, seen.hits, seen.spool)
+        beside = load_surroundings(content, today)
+        kept, suppressed = suppress(judged.findings, beside.suppressions, today)
+        judged = replace(judged, findings=kept)
+        around = replace(beside.around, learned=past.about(judged.findings) if past else None)
+        seen.spool.expect({host_key(finding.row, finding.event) for finding in judged.findings})
+        cases, findings = investigate(judged, seen.spool, seen.sources, around, feedback)
     return Hunt(
         cases=cases,
         findings=findings,
@@ -139,16 +150,81 @@ class Seen:
     sources: list[SourceReport] = field(default_factory=list)
 
 
-def detect(ruleset: RuleSet, items: Iterable[Table | SourceReport], progress: Progress | None = None) -> Seen:
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What is to be read, and how."""
+
+    paths: tuple[Path, ...]
+    limits: readers.Limits | None
+    own: reading.Own
+    jobs: int | None
+    progress: Progress | None
+
+    def read(self, paths: Iterable[str | Path]) -> Iterator[Table | SourceReport]:
+        return reading.read(paths, self.limits, own=self.own, jobs=self.jobs)
+
+
+@contextmanager
+def _detected(ruleset: RuleSet, source: _Source, runner: str | None) -> Iterator[Seen]:
+    """What was read and matched, here or by the workers of a cluster, for as long as these can be asked for rows."""
+    if runner is None:
+        yield detect(ruleset, source.read(source.paths), source.progress)
+        return
+    with _workers(runner, source.jobs) as run:
+        spool = Strewn(run)
+        seen = Seen(Hits(ruleset.rules), spool)
+        found = sweeping.find(source.paths, source.limits or readers.Limits())
+        _sweep(ruleset, found, seen, spool, run, source.progress)
+        detect(ruleset, source.read(found.rest), source.progress, seen)
+        try:
+            yield seen
+        finally:
+            spool.release()
+
+
+@contextmanager
+def _workers(runner: str, jobs: int | None) -> Iterator[Any]:
+    """What does a task's items, in their order."""
+    if runner == PROCESSES:
+        yield partial(local.run, workers=jobs)
+        return
+    from perilune.runners import spark  # late: only where it is asked for
+
+    with spark.open_cluster(runner) as cluster:
+        yield partial(spark.run, cluster)
+
+
+def _sweep(
+    ruleset: RuleSet, found: sweeping.Found, seen: Seen, spool: Strewn, run: sweeping.Run, progress: Progress | None
+) -> None:
+    """The same as `detect` for what workers read: rows stay where they are, and their places are known beforehand."""
+    rules = _on_batches(ruleset)
+    starts = {share: spool.refer(share.name, share) for share in found.all}
+    for item in chain(found.reports, sweeping.sweep(rules, found, run)):
+        if isinstance(item, SourceReport):
+            _note(seen, item, progress)
+        elif isinstance(item, sweeping.Lost):
+            spool.lose(item.share)
+        else:
+            matches = zip(item.rules.tolist(), item.rows.tolist(), strict=True)
+            seen.hits.add(item.share.name, starts[item.share], ((rules.rules[n], row) for n, row in matches))
+            if item.candidates is not None:
+                _decode(rules, item.candidates, seen)
+
+
+def detect(
+    ruleset: RuleSet,
+    items: Iterable[Table | SourceReport],
+    progress: Progress | None = None,
+    seen: Seen | None = None,
+) -> Seen:
     """Matches every batch as it is read; small ones are gathered first."""
-    seen = Seen(Hits(ruleset.rules))
-    rules = RuleSet(tuple(rule for rule in ruleset.rules if not _runs_at_the_end(rule)))
+    seen = seen or Seen(Hits(ruleset.rules))
+    rules = _on_batches(ruleset)
     gathering = matching.Gathering()
     for item in items:
         if isinstance(item, SourceReport):
-            seen.sources.append(item)
-            if progress is not None:
-                progress(item)
+            _note(seen, item, progress)
             continue
         for batch in gathering.add(item):
             _match(rules, batch, seen)
@@ -157,11 +233,26 @@ def detect(ruleset: RuleSet, items: Iterable[Table | SourceReport], progress: Pr
     return seen
 
 
+def _note(seen: Seen, report: SourceReport, progress: Progress | None) -> None:
+    seen.sources.append(report)
+    if progress is not None:
+        progress(report)
+
+
 def _match(rules: RuleSet, batch: Table, seen: Seen) -> None:
-    seen.hits.add(batch, seen.spool.add(batch), matching.match(rules, batch))
+    seen.hits.add(batch.name, seen.spool.add(batch), matching.match(rules, batch))
+    _decode(rules, batch, seen)
+
+
+def _decode(rules: RuleSet, batch: Table, seen: Seen) -> None:
+    """The second pass: rules see what was decoded as a script of its own."""
     hidden = seen.decoder.rows_of(batch)
-    if hidden is not None:  # the second pass: rules see what was decoded as a script of its own
-        seen.hits.add(hidden, seen.spool.add(hidden), matching.match(rules, hidden))
+    if hidden is not None:
+        seen.hits.add(hidden.name, seen.spool.add(hidden), matching.match(rules, hidden))
+
+
+def _on_batches(ruleset: RuleSet) -> RuleSet:
+    return RuleSet(tuple(rule for rule in ruleset.rules if not _runs_at_the_end(rule)))
 
 
 def _runs_at_the_end(rule: Rule) -> bool:
@@ -180,7 +271,7 @@ def _run_hunts(ruleset: RuleSet, spool: Spool, hits: Hits) -> tuple[Refusal, ...
 
     found, refused = hunting.run(wanted, {name: spool.compact(name) for name in sorted(tables)})
     for one in found:
-        hits.note(one.rule, (one.table, one.place), one.evidence)
+        hits.note(one.rule, (one.table, spool.place(one.table, one.place)), one.evidence)
     return tuple(refused)
 
 

@@ -63,6 +63,11 @@ LEVELS = ("informational", "low", "medium", "high", "critical")
     "--jobs", "-j", type=click.IntRange(1), help="Processes that read, where there is much.  [default: cores]"
 )
 @click.option(
+    "--runner",
+    metavar="MASTER",
+    help="Who matches Parquet tables: `processes`, or a Spark master such as spark://host:7077 or local[2].",
+)
+@click.option(
     "--baseline",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The learned history to ask what is usual here; else the setting's, where there is one.",
@@ -79,6 +84,7 @@ def hunt(
     level: str,
     tags: tuple[str, ...],
     exclude: tuple[str, ...],
+    runner: str | None,
     baseline: Path | None,
     show: str,
     fail_on: str,
@@ -112,6 +118,7 @@ def hunt(
             cache=configured.cache,
             choice=pipeline.Choice(Level[level.upper()], tags, exclude),
             jobs=jobs,
+            runner=runner,
             baseline=baseline or configured.baseline_folder,
             progress=progress,
             feedback=_feedback(configured.store_url) if keep else None,

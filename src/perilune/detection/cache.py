@@ -45,6 +45,20 @@ def load(paths: Iterable[Path], folder: Path | None) -> RuleSet:
         return found
 
 
+def dumps(rules: RuleSet) -> bytes:
+    """Compiled rules as data, for a process elsewhere."""
+    return orjson.dumps(_encoded(rules))
+
+
+def loads(data: bytes) -> RuleSet:
+    """What `dumps` wrote. Raises `DecodeError` for anything else."""
+    with _uncollected():
+        try:
+            return _decoded(orjson.loads(data))
+        except orjson.JSONDecodeError as error:
+            raise DecodeError(str(error)) from None
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """No garbage collection for the moment.

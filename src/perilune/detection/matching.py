@@ -6,6 +6,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
 from typing import cast
 
+import numpy as np
+
 from perilune.detection import matcher
 from perilune.detection.oracle import evidence, explain
 from perilune.detection.plan import Plan, join
@@ -13,7 +15,7 @@ from perilune.detection.shape import Shape, shape
 from perilune.model.rules import Rule, RuleSet
 from perilune.model.tables import Table, concat
 
-__all__ = ["Gathering", "compiled", "evidence", "explain", "match"]
+__all__ = ["Gathering", "columns", "compiled", "evidence", "explain", "match", "places"]
 
 ENOUGH = 50_000  # rows of one table at which a gathered batch is given on
 _KEPT = 4  # plans, of the rule sets used last
@@ -21,9 +23,22 @@ _KEPT = 4  # plans, of the rule sets used last
 
 def match(rules: RuleSet, table: Table) -> Iterator[tuple[Rule, int]]:
     """Each rule that holds and the row that it holds on, in the order of rows."""
-    indices, rows = matcher.match(compiled(rules.rules), table)
-    for row, index in sorted(zip(rows.tolist(), indices.tolist(), strict=True)):
+    indices, rows = places(rules, table)
+    for row, index in zip(rows.tolist(), indices.tolist(), strict=True):
         yield rules.rules[index], row
+
+
+def places(rules: RuleSet, table: Table) -> matcher.Hits:
+    """The same as numbers: which rule, by its place in the set, and which row."""
+    indices, rows = matcher.match(compiled(rules.rules), table)
+    order = np.lexsort((indices, rows))
+    return indices[order], rows[order]
+
+
+def columns(rules: RuleSet, table: str) -> frozenset[str]:
+    """The columns of a table that some rule reads, whole or a field inside."""
+    plan = compiled(rules.rules).table(table)
+    return frozenset() if plan is None else frozenset(name.partition(".")[0] for name in plan.columns)
 
 
 class Gathering:

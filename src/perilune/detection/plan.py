@@ -113,6 +113,23 @@ class TablePlan:
     def _sought(self) -> dict[str, Sought | None]:
         return {}
 
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        """The columns that are looked at."""
+        nodes: list[Node] = [part for branch in self.branches for part in branch.parts]
+        found = {needles.column for needles in self.needles}
+        for node in nodes:  # which grows on the way
+            match node:
+                case All(of=of) | Any_(of=of):
+                    nodes.extend(of)
+                case Inverse(of=inner):
+                    nodes.append(inner)
+                case Test(column=column):
+                    found.add(column)
+                case Pair(columns=pair):
+                    found.update(pair)
+        return frozenset(found)
+
     @property
     def covered(self) -> int:
         """How many branches have clauses; they come first."""

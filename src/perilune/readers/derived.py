@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from perilune.model.sources import SourceReport
 from perilune.model.tables import COLUMNS, TABLES, Table
+from perilune.readers.parquet import MARK
 
 Row = dict[str, object]
 
@@ -50,6 +51,8 @@ def _sum(rows: Mapping[str, int], more: Counter[str]) -> dict[str, int]:
 
 
 def _derived(table: Table) -> Iterator[Table]:
+    if MARK in (table.data.schema.metadata or {}):
+        return  # what follows from them was derived when they were written, and lies beside them
     for rule in _RULES:
         if rule.table != table.name or not table.has(rule.column):
             continue

@@ -55,7 +55,7 @@ def _rows(file: pq.ParquetFile, name: str, limits: Limits) -> Iterator[Read]:
         for batch in file.iter_batches(limits.batch_rows, columns=known):
             data = pa.Table.from_batches([batch])
             found += data.num_rows
-            yield Rows(name, _typed(data, found - data.num_rows))
+            yield Rows(name, _typed(data, found - data.num_rows).replace_schema_metadata({MARK: name}))
     except (pa.ArrowException, OSError, ValueError) as error:
         yield Lost(Problem(f"broken Parquet: {' '.join(str(error).split())[:150]}", 1, f"after row {found}"))
     yield Count(found)

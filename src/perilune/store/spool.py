@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from perilune.model.tables import TABLES, Table
-from perilune.store.pieces import Held, Piece, Written
+from perilune.store.pieces import Held, Host, Piece, Written
 
 DEFAULT_BYTES = 128 * 1024 * 1024
 
@@ -25,7 +25,7 @@ class Spool:
     def __init__(self, memory_bytes: int = DEFAULT_BYTES) -> None:
         self._limit = memory_bytes
         self._held: dict[str, list[Held]] = defaultdict(list)
-        self._written: dict[str, list[Written]] = defaultdict(list)
+        self._written: dict[str, list[Piece]] = defaultdict(list)
         self._bytes = 0
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self.rows: dict[str, int] = defaultdict(int)
@@ -38,6 +38,15 @@ class Spool:
         self.rows[table.name] += len(table)
         if self._bytes > self._limit:
             self._spill()
+        return start
+
+    def refer(self, name: str, piece: Piece) -> int:
+        """Keeps where rows are that lie in a file of their own; before any batch of their table is added."""
+        if self._held.get(name):
+            raise ValueError(f"rows of {name} were added before")
+        start = self.rows[name]
+        self._written[name].append(piece)
+        self.rows[name] += piece.rows
         return start
 
     def take(self, name: str, places: Sequence[int], columns: Sequence[str] = ()) -> Table:
@@ -64,12 +73,19 @@ class Spool:
         parts = [piece.read(encoded=True) for piece in self._pieces(name)]
         return _without_empty(pa.concat_tables(parts, promote_options="default"))
 
+    def place(self, name: str, row: int) -> int:
+        """The place of a row of the `compact` table."""
+        return row
+
     def of_host(self, name: str, host: str | None, source: str, columns: Sequence[str] = ()) -> Table:
         """One host's rows. Rows that name no host belong to their file: pass `host=None` and the file."""
         key = (host, "" if host is not None else source)
         each = (piece.of_host(key, list(columns) or None) for piece in self._pieces(name))
         found = _joined(name, [part for part in each if part is not None], columns)
         return Table(name, _without_empty(found.data)) if len(found) else found
+
+    def expect(self, hosts: Collection[Host]) -> None:
+        """Told which hosts will be asked for, for a spool that can bring them together."""
 
     def close(self) -> None:
         self._held.clear()
