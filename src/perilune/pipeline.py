@@ -285,11 +285,11 @@ def load_rules(
             sigma = [folder / name for name in SIGMA]
             found.append(_of_pack(compiled.load(sigma, cache), folder))
             found.append(_of_pack(hunts.load([folder / "hunts"]), folder))
-    if content is not None:
-        own = [folder for name in SIGMA if (folder := content / name).is_dir()]
-        found += [compiled.load(own, cache), hunts.load([content / "hunts"])]
     given = [Path(p) for p in paths]
-    found += [compiled.load([path for path in given if path.suffix != ".kql"], cache), hunts.load(given)]
+    own = [folder for name in SIGMA if content is not None and (folder := content / name).is_dir()]
+    # Together, as the user's filters and the values of placeholders are meant for all of them.
+    found.append(compiled.load([*own, *(path for path in given if path.suffix != ".kql")], cache))
+    found.append(hunts.load([*([content / "hunts"] if content is not None else []), *given]))
     unique = {rule.digest: rule for ruleset in found for rule in ruleset.rules}
     refused = tuple(refusal for ruleset in found for refusal in ruleset.refused)
     return linking.link(RuleSet(tuple(unique.values()), refused))

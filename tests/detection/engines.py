@@ -43,9 +43,10 @@ def _case(path: Path, given: Mapping[str, object]) -> Case:
         "logsource": given.get("logsource", PROCESSES),
         "detection": given["detection"],
     }
+    documents = [rule, {"name": "values", "vars": given["vars"]}] if "vars" in given else [rule]
     return Case(
         name=f"{path.stem}: {given['name']}",
-        rules=sigma.parse(yaml.safe_dump(rule, allow_unicode=True), str(path)),
+        rules=sigma.parse(yaml.safe_dump_all(documents, allow_unicode=True), str(path)),
         table=str(given.get("table", "DeviceProcessEvents")),
         hits=tuple(given.get("hits", ())),
         misses=tuple(given.get("misses", ())),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from perilune.detection import proofs, sigma
+from perilune.detection import placeholders, proofs, sigma
 from perilune.detection.documents import Document, documents
 from perilune.detection.files import find_files
 from perilune.errors import RuleError
@@ -94,17 +94,20 @@ def check(paths: Iterable[Path], known: Surroundings, lints: Sequence[Lint]) -> 
     """Every fault of the rules at the paths."""
     faults: list[Fault] = []
     found: list[Document] = []
+    values: list[Document] = []  # of placeholders
     for file in find_files(paths):
         for one in documents(file):
             if isinstance(one, RuleError):
                 faults.append(
                     Fault("readable", one.where or file.origin, one.what, "mend the YAML; see the line named")
                 )
+            elif placeholders.is_pipeline(one.data):
+                values.append(one)
             elif "filter" not in one.data:
                 found.append(one)
     known = Surroundings(known.techniques, known.filled, _places(found, "id"), _places(found, "title"))
     for document in found:
-        faults.extend(faults_of(_subject(document, known), lints))
+        faults.extend(faults_of(_subject(document, values, known), lints))
     return Report(len(found), tuple(faults))
 
 
@@ -122,8 +125,8 @@ def _places(found: Iterable[Document], name: str) -> dict[str, list[str]]:
     return places
 
 
-def _subject(document: Document, known: Surroundings) -> Subject:
-    rule, refused = _evaluated(document)
+def _subject(document: Document, values: Sequence[Document], known: Surroundings) -> Subject:
+    rule, refused = _evaluated(document, values)
     path = proofs.beside(Path(document.origin))
     events, fault = None, None
     if path.is_file():
@@ -134,13 +137,13 @@ def _subject(document: Document, known: Surroundings) -> Subject:
     return Subject(document, rule, refused, events, fault, known)
 
 
-def _evaluated(document: Document) -> tuple[Rule | None, str]:
+def _evaluated(document: Document, values: Sequence[Document]) -> tuple[Rule | None, str]:
     """The rule as the matcher sees it. A correlation stands on other rules and is checked as a text only."""
     if "correlation" in document.data:
         return None, ""
-    found = sigma.of_documents([document])
-    if found.refused:
-        return None, found.refused[0].reason
+    found = sigma.of_documents([*values, document])
+    if not found.rules:
+        return None, found.refused[-1].reason
     return found.rules[0], ""
 
 

@@ -6,9 +6,10 @@ matched. What cannot be evaluated is refused, with the place and the reason; not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 from sigma.conditions import ConditionAND, ConditionOR, SigmaCondition
 from sigma.exceptions import SigmaError
@@ -20,6 +21,7 @@ from perilune.detection import correlations, linking, origin
 from perilune.detection.documents import Document, Plain, documents
 from perilune.detection.files import RuleFile, find_files
 from perilune.detection.logsources import LogSource, resolve
+from perilune.detection.placeholders import Placeholders, is_pipeline
 from perilune.detection.translate import Condition, FieldError, scope
 from perilune.detection.values import regex
 from perilune.errors import RuleError
@@ -27,6 +29,9 @@ from perilune.model.rules import Level, Refusal, Role, Rule, RuleSet, Scope
 
 MAX_CONDITION = 2_000  # characters; SigmaHQ's longest has 230
 MAX_PARENTHESES = 20
+
+Made = TypeVar("Made")
+Known = dict[str, tuple[str, ...]]  # placeholders' values
 
 
 class _QuietRegex(RegexEngine):
@@ -62,6 +67,7 @@ class _Filter:
     logsource: LogSource
     rules: frozenset[str] | None  # None: any
     condition: Condition
+    digest: str
 
     def applies(self, rule: Plain, logsource: LogSource) -> bool:
         named = self.rules is None or not self.rules.isdisjoint(
@@ -77,7 +83,8 @@ class _Found:
     """What the files held, on its way to becoming rules."""
 
     rules: list[Document] = field(default_factory=list)
-    filters: list[_Filter] = field(default_factory=list)
+    filters: list[Document] = field(default_factory=list)
+    placeholders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     refused: list[Refusal] = field(default_factory=list)
 
     def refuse(self, error: RuleError, document: Document | None = None) -> None:
@@ -136,7 +143,9 @@ def _sort(document: Document, found: _Found) -> None:
     data = document.data
     try:
         if "filter" in data:
-            found.filters.append(_filter(document))
+            found.filters.append(document)
+        elif is_pipeline(data):
+            Placeholders(found.placeholders).learn(data)
         elif "detection" in data or "correlation" in data:
             found.rules.append(document)
         else:
@@ -146,30 +155,35 @@ def _sort(document: Document, found: _Found) -> None:
 
 
 def _compiled(found: _Found) -> Iterator[Rule]:
-    for document in found.rules:
+    filters = list(_each(found, found.filters, lambda document: _filter(document, found.placeholders)))
+    yield from _each(found, found.rules, lambda document: _rule(document, filters, found.placeholders))
+
+
+def _each(found: _Found, given: Iterable[Document], made_of: Callable[[Document], Made]) -> Iterator[Made]:
+    """What is made of each document; one of which nothing can be made is refused, and stops none of the rest."""
+    for document in given:
         try:
-            yield _rule(document, found.filters)
+            yield made_of(document)
         except RuleError as error:
             found.refuse(error, document)
         except RecursionError:
             found.refuse(RuleError("nested too deeply"), document)
-        except Exception as error:  # noqa: BLE001  one rule, whatever pySigma makes of it, never stops the rest
+        except Exception as error:  # noqa: BLE001  whatever pySigma makes of one
             found.refuse(RuleError(f"pySigma cannot parse it: {type(error).__name__}: {error}"), document)
 
 
-def _rule(document: Document, filters: Sequence[_Filter]) -> Rule:
+def _rule(document: Document, filters: Sequence[_Filter], known: Known) -> Rule:
     if "correlation" in document.data:
         return _correlation(document)
-    data = document.data
     logsource = _logsource(document)
-    condition = _condition(document, "detection")
-    applied = [f for f in filters if f.applies(data, logsource)]
+    condition, filled = _condition(document, "detection", known)
+    applied = [f for f in filters if f.applies(document.data, logsource)]
     if applied:
         condition = ConditionAND([condition, *(f.condition for f in applied)])  # type: ignore[list-item]
     scopes, sources = _scopes(document, logsource, condition)
     role, lowers = _role(document)
     rule = replace(_described(document), scopes=scopes, role=role, lowers=lowers)
-    digest = "+".join((document.digest, *(f.document.digest for f in applied)))
+    digest = "+".join((document.digest, *([filled] if filled else []), *(f.digest for f in applied)))
     return replace(rule, digest=digest, extra={**rule.extra, "logsource": str(logsource), "sources": sources})
 
 
@@ -234,8 +248,11 @@ def _logsource(document: Document) -> LogSource:
     return LogSource(**parts)
 
 
-def _condition(document: Document, section: str) -> Condition:
-    """The parsed condition of a `detection` or a `filter`; several conditions are alternatives."""
+def _condition(document: Document, section: str, known: Known) -> tuple[Condition, str]:
+    """The parsed condition of a `detection` or a `filter`, and the digest of the placeholders' values in it.
+
+    Several conditions are alternatives.
+    """
     given = document.data.get(section)
     if not isinstance(given, Mapping):
         raise RuleError(f"its {section} is not a mapping", where=document.at(section))
@@ -243,8 +260,9 @@ def _condition(document: Document, section: str) -> Condition:
     conditions = [texts] if isinstance(texts, str) else texts
     if not isinstance(conditions, list) or not conditions:
         raise RuleError("it has no condition", where=document.at(section))
+    values = Placeholders(known)
     detections = {
-        str(name): _detection(document, str(name), definition)
+        str(name): _detection(document, str(name), definition, values)
         for name, definition in given.items()
         if name not in ("condition", "timeframe", *(("rules",) if section == "filter" else ()))
     }
@@ -255,7 +273,8 @@ def _condition(document: Document, section: str) -> Condition:
         parsed = [_parsed(document, text, whole) for text in conditions]
     except SigmaError as error:
         raise RuleError(f"its condition is wrong: {error.args[0]}", where=document.at("condition")) from None
-    return parsed[0] if len(parsed) == 1 else ConditionOR(parsed)  # type: ignore[arg-type]
+    whole_condition = parsed[0] if len(parsed) == 1 else ConditionOR(parsed)  # type: ignore[arg-type]
+    return whole_condition, values.digest()
 
 
 def _parsed(document: Document, text: object, whole: SigmaDetections) -> Condition:
@@ -272,14 +291,14 @@ def _parsed(document: Document, text: object, whole: SigmaDetections) -> Conditi
     return parsed
 
 
-def _detection(document: Document, name: str, definition: object) -> SigmaDetection:
+def _detection(document: Document, name: str, definition: object, values: Placeholders) -> SigmaDetection:
     try:
-        return SigmaDetection.from_definition(definition, policy=_POLICY)  # type: ignore[arg-type]
+        return SigmaDetection.from_definition(values.fill(definition), policy=_POLICY)  # type: ignore[arg-type]
     except SigmaError as error:
         raise RuleError(f"{name}: {error.args[0] if error.args else error}", where=document.at(name)) from None
 
 
-def _filter(document: Document) -> _Filter:
+def _filter(document: Document, known: Known) -> _Filter:
     given = document.data["filter"]
     if not isinstance(given, Mapping):
         raise RuleError("its filter is not a mapping", where=document.at("filter"))
@@ -289,7 +308,9 @@ def _filter(document: Document) -> _Filter:
         raise RuleError("a filter names its `rules`, or `any`", where=document.at("filter"))
     names = frozenset(str(name).lower() for name in listed)
     everything = not names or names == {"any"}
-    return _Filter(document, _logsource(document), None if everything else names, _condition(document, "filter"))
+    condition, filled = _condition(document, "filter", known)
+    digest = "+".join((document.digest, *([filled] if filled else [])))
+    return _Filter(document, _logsource(document), None if everything else names, condition, digest)
 
 
 def _event_ids(detection: object) -> Iterator[int]:
