@@ -43,6 +43,7 @@ def lua_object(part: LuaPart) -> Plain:
         "calls": [_call(one) for one in found.calls],
         "strings": [scalars(text) for text in built_strings(found.literals)],
         "runs": [_run(one) for one in found.runs],
+        "decoys": [{"value": value, "stands_for": stands_for} for value, stands_for in found.decoys],
         "not_seen": [scalars(text) for text in found.unseen],
         "not_looked_at": [scalars(text) for text in found.cut],
     }

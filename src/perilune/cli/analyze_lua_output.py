@@ -152,6 +152,9 @@ def _print_timeline(found: LuaAnalysis, most: int) -> None:
         table.add_row(f"{event.at:.1f} ms", console.plain(words, 300).append_text(times))
     console.out.print(Padding(table, (0, 0, 0, 2), expand=False))
     _more(len(events) - most, "call")
+    if found.decoys:
+        listed = "; ".join(f"{value} ({stands_for})" for value, stands_for in found.decoys)
+        console.out.print(Padding(console.plain(f"{lua_text.OURS}: {listed}", 600, "dim"), (0, 0, 0, 2), expand=False))
 
 
 def _print_inner(view: LuaView, most: int) -> None:

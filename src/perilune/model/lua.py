@@ -250,6 +250,7 @@ class LuaAnalysis:
     calls         `via` is `run` where a controlled run showed them: their layer is that run's record
     capabilities  with the calls and strings that show them
     runs          controlled runs, of the file or of what lies in it; none where none was asked for
+    decoys        what was made up for the runs and the calls then carried, and what it stands for: never to be blocked
     unseen        what could not be seen, and why, in words
     cut           what the budget left out
     """
@@ -270,6 +271,7 @@ class LuaAnalysis:
     unseen: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
     runs: tuple[Run, ...] = ()
+    decoys: tuple[tuple[str, str], ...] = ()
 
     @property
     def identity(self) -> Identity:

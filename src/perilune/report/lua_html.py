@@ -71,6 +71,7 @@ def render(found: Sequence[LuaAnalysis], *, generated: datetime, version: str) -
         outcomes=Outcome,
         nothing_seen=lua_text.NOTHING_SEEN,
         no_verdict=lua_text.NO_VERDICT,
+        ours=lua_text.OURS,
     )  # fmt: skip
     return page.lstrip()
 

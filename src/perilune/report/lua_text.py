@@ -13,6 +13,7 @@ _FORMS = {
     Form.SOURCE: "source text", Form.BYTECODE: "compiled code", Form.MODIFIED: "compiled code of a changed Lua",
     Form.CARRIER: "A file that carries Lua", Form.NONE: "No Lua was recognised in this file",
 }  # fmt: skip
+OURS = "Made up by us for the run, nobody's: do not look for them, do not block them"
 NOTHING_SEEN = "Nothing that it does to the system was seen. That is no proof that it does nothing."
 NO_VERDICT = "This alone says nothing about its purpose."
 

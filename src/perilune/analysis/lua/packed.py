@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from perilune.analysis.decoders import base64_bytes, hex_bytes
 from perilune.analysis.lua.identify import ENOUGH, by_magic, of_source
@@ -116,16 +117,24 @@ def _xored(name: str, body: bytes, numbers: Sequence[int]) -> Iterator[tuple[str
     head = body[:200]
     tried = dict.fromkeys([common ^ 0x20, common ^ 0x65, common ^ 0x74, common, *numbers])
     for key in list(tried)[:40]:
-        if key and _may_be(head.translate(_XOR[key])):
-            yield f"{name} xor {key:#04x}", body.translate(_XOR[key])
+        if key and _may_be(head.translate(_xor(key))):
+            yield f"{name} xor {key:#04x}", body.translate(_xor(key))
     for key in list(tried)[:40]:
         shifted = (common - 0x20) & 0xFF if key == common ^ 0x20 else key
-        if shifted and _may_be(head.translate(_MINUS[shifted])):
-            yield f"{name} minus {shifted}", body.translate(_MINUS[shifted])
+        if shifted and _may_be(head.translate(_minus(shifted))):
+            yield f"{name} minus {shifted}", body.translate(_minus(shifted))
 
 
-_XOR = [bytes(byte ^ key for byte in range(256)) for key in range(256)]
-_MINUS = [bytes((byte - key) & 0xFF for byte in range(256)) for key in range(256)]
+@cache
+def _xor(key: int) -> bytes:
+    return bytes(byte ^ key for byte in range(256))
+
+
+@cache
+def _minus(key: int) -> bytes:
+    return bytes((byte - key) & 0xFF for byte in range(256))
+
+
 _READABLE = bytes(range(32, 127)) + b"\t\r\n"
 
 
