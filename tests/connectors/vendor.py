@@ -14,6 +14,16 @@ Reply = tuple[int, object]
 
 
 @dataclass
+class Lines:
+    """A body of JSON lines."""
+
+    lines: list[str]
+
+    def encoded(self) -> bytes:
+        return "\n".join(self.lines).encode()
+
+
+@dataclass
 class Asked:
     """One request, as it came."""
 
@@ -65,7 +75,7 @@ def serving(vendor: Vendor) -> Iterator[Vendor]:
             if fault == "lost":
                 self.connection.close()
                 return
-            data = json.dumps(body).encode() if body is not None else b""
+            data = body.encoded() if isinstance(body, Lines) else json.dumps(body).encode() if body is not None else b""
             self.send_response(status)
             if status == 429:
                 self.send_header("Retry-After", "7")

@@ -190,6 +190,7 @@ class State(StrEnum):
     ABSENT = "absent"
     PENDING = "pending"  # under way at the product
     AWAY = "away"  # the target cannot be reached now and may come back
+    BLIND = "blind"  # the product has no way to read it; only the act itself can tell
     UNKNOWN = "unknown"
 
 
@@ -203,11 +204,15 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a connector says of one act. `reference` is the product's own id of it."""
+    """What a connector says of one act. `reference` is the product's own id of it.
+
+    confirmed  the product itself said, in the act, that the effect is there; for what cannot be read otherwise
+    """
 
     outcome: Outcome
     detail: str = ""
     reference: str = ""
+    confirmed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,12 +83,21 @@ def _attempt(action: Action) -> Acting:
         return Result(Outcome.FAILED, f"the target did not come back: {before.detail}")
     if before.state is State.UNKNOWN:
         return Result(Outcome.UNKNOWN, f"nothing was sent, because its state cannot be read: {before.detail}")
-    if before.state is State.ABSENT:
+    if before.state in (State.ABSENT, State.BLIND):
         receipt = yield Do(action)
         assert isinstance(receipt, Receipt)
         if receipt.outcome in (Outcome.REFUSED, Outcome.FAILED):
             return Result(receipt.outcome, receipt.detail)
+        if before.state is State.BLIND:
+            return _blind(receipt)
     return (yield from _verified(action))
+
+
+def _blind(receipt: Receipt) -> Result:
+    """Of what no call reads: done only where the product confirmed it in the act."""
+    if receipt.confirmed:
+        return Result(Outcome.DONE, receipt.detail)
+    return Result(Outcome.UNKNOWN, f"it was sent, and no call reads whether it holds: {receipt.detail}")
 
 
 def _reachable(action: Action) -> Generator[Step, Answer, Observation]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perilune import plugins
-from perilune.connectors.cortex_xdr import CortexXdr, Key
+from perilune.connectors.cortex_xdr import CortexXdr, Key, tenant_base
 from perilune.connectors.defender import API, Defender, Secrets, region_base
 from perilune.connectors.linux import Linux
 from perilune.connectors.simulated import Simulated
@@ -94,9 +94,13 @@ def _defender(settings: Settings) -> Connector:
 
 
 def _cortex(settings: Settings) -> Connector:
-    base, identifier = (connector_value(settings, "cortex_xdr", key) for key in ("base", "key_id"))
-    standard = settings.connectors["cortex_xdr"].get("security_level", "advanced").lower() == "standard"
-    return CortexXdr(base, Key(identifier, _secret(settings, "cortex_xdr", "key"), advanced=not standard))
+    identifier = connector_value(settings, "cortex_xdr", "key_id")
+    given = settings.connectors["cortex_xdr"]
+    base = tenant_base(given["tenant"]) if "tenant" in given else connector_value(settings, "cortex_xdr", "base")
+    standard = given.get("security_level", "advanced").lower() == "standard"
+    key = Key(identifier, _secret(settings, "cortex_xdr", "key"), advanced=not standard)
+    generation = given.get("generation", "3")
+    return CortexXdr(base, key, generation=int(generation) if generation.isdecimal() else 0)
 
 
 def _secret(settings: Settings, name: str, key: str) -> str:
