@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +32,8 @@ from perilune.readers.tally import Tally
 from perilune.readers.text import Lines, line_blocks
 from perilune.readers.zeek import ZeekReader
 
+compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
+
 NOT_LINES = frozenset({"evtx", "parquet", "compiled-lua", "script"})  # whose files do not grow line by line
 _OF_EVENT = re.compile(rb"type=(\w+) msg=audit\([\d.]+:(\d+)\):")
 _SEVERAL = frozenset("SYSCALL EXECVE PATH CWD PROCTITLE SOCKADDR BPRM_FCAPS MMAP FD_PAIR MQ_OPEN IPC OBJ_PID".split())
@@ -51,8 +53,11 @@ class Piece:
 class Follower:
     """Reads one growing log. `head` is what it begins with."""
 
-    def __init__(self, name: str, reader: Reader, mappings: Mappings | None, limits: Limits, head: bytes) -> None:
+    def __init__(
+        self, name: str, reader: Reader, mappings: Mappings | None, limits: Limits, head: bytes, host: str = ""
+    ) -> None:
         self._source = Source(name)
+        self._host = host
         self._limits = limits
         self._normalizer = Normalizer(mappings or packaged_mappings(), limits)
         self._audit = isinstance(reader, AuditdReader)
@@ -96,18 +101,33 @@ class Follower:
         found = list(_tables(reader, cast(BinaryIO, text), self._normalizer, tally, self._limits))
         found += self._normalizer.flush()
         shift = 0 if numbered else first - 1 - self._header.count(b"\n")
-        return tuple(_shifted(table, shift) for table in found), tally.report(self._source, origin)
+        rows = tuple(_hosted(_shifted(table, shift), self._host) for table in found)
+        return rows, tally.report(self._source, origin)
 
 
 def follow(
-    name: str, head: bytes, readers: Sequence[Reader], mappings: Mappings | None, limits: Limits
+    name: str,
+    head: bytes,
+    readers: Sequence[Reader],
+    mappings: Mappings | None,
+    limits: Limits,
+    *,
+    host: str = "",
+    form: str = "",
 ) -> Follower | None:
-    """A follower of a log that begins like this; None where no reader of lines recognises it."""
+    """A follower of a log that begins like this; None where no reader of lines recognises it.
+
+    host: whose rows these are where they do not say it themselves.
+    form: the name of the reader, where it is known beforehand.
+    """
+    if form:
+        named = next(reader for reader in readers if reader.name == form)
+        return Follower(name, named, mappings, limits, head, host)
     reader = find_reader(head, readers)
     in_lines = getattr(reader, "is_in_lines", None)
     if reader is None or reader.name in NOT_LINES or (in_lines is not None and not in_lines(head)):
         return None
-    return Follower(name, reader, mappings, limits, head)
+    return Follower(name, reader, mappings, limits, head, host)
 
 
 class _Audit:
@@ -180,8 +200,18 @@ def _shifted(table: Table, by: int) -> Table:
     if not by or not table.has("XSourceRecord"):
         return table
     at = table.data.schema.get_field_index("XSourceRecord")
-    numbers = pc.add(table.data.column(at), pa.scalar(by, LONG))
+    numbers = compute.add(table.data.column(at), pa.scalar(by, LONG))
     return Table(table.name, table.data.set_column(at, "XSourceRecord", numbers))
+
+
+def _hosted(table: Table, host: str) -> Table:
+    """The rows with the host's name where they name none."""
+    if not host or (table.has("DeviceName") and not table.column("DeviceName").null_count):
+        return table
+    names = compute.fill_null(table.column("DeviceName").cast(pa.string()), host)
+    at = table.data.schema.get_field_index("DeviceName")
+    data = table.data if at < 0 else table.data.remove_column(at)
+    return Table(table.name, data.append_column("DeviceName", names))
 
 
 def _nothing(source: Source, form: str) -> SourceReport:

@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from perilune.service.live.sources import CHUNK_BYTES, Chunk, State
-from perilune.service.live.tail import TOLD_BY, WARM_BYTES
+from perilune.service.live.sources import CHUNK_BYTES, TOLD_BY, WARM_BYTES, Chunk, State
 from perilune.store.lake_manifest import Position
 
 SEGMENT_BYTES = 32 << 20
@@ -89,9 +88,10 @@ def name_of(number: int) -> str:
 class JournalReader:
     """Follows one journal as a stream with a name of its own."""
 
-    def __init__(self, folder: Path, stream: str) -> None:
+    def __init__(self, folder: Path, stream: str, form: str) -> None:
         self._folder = folder
-        self._stream = stream
+        self.stream = stream
+        self._form = form
         self.waiting = 0
         self.lost: Counter[str] = Counter()
 
@@ -120,7 +120,7 @@ class JournalReader:
 
     def _chunk(self, path: Path, number: int, start: int, lines: int, data: bytes) -> Chunk:
         return Chunk(
-            stream=self._stream,
+            stream=self.stream,
             data=data,
             first=lines + 1,
             head=data[:TOLD_BY],
@@ -128,6 +128,7 @@ class JournalReader:
             whole=False,
             after=lambda size, count: {"segment": number, "offset": start + size, "lines": lines + count},
             before=lambda: _before(path, start),
+            form=self._form,
         )
 
 
@@ -172,10 +173,14 @@ def _int(value: object) -> int:
 
 
 class JournalSource:
-    """Journals in a folder, each a stream: what is behind every source that listens."""
+    """Journals in a folder, each a stream: what is behind every source that listens.
 
-    def __init__(self, name: str, folder: Path) -> None:
+    forms: by journal, the format of what is written to it.
+    """
+
+    def __init__(self, name: str, folder: Path, forms: Mapping[str, str]) -> None:
         self.name = name
+        self._forms = forms
         self.folder = folder
         self.state = State()
         self._readers: dict[str, JournalReader] = {}
@@ -185,10 +190,13 @@ class JournalSource:
 
     def poll(self, positions: Mapping[str, Position], budget: int) -> Iterator[Chunk]:
         for path in sorted(self.folder.iterdir() if self.folder.is_dir() else ()):
-            if path.is_dir():
-                self._readers.setdefault(path.name, JournalReader(path, self.stream(path.name)))
+            if path.is_dir() and path.name in self._forms and path.name not in self._readers:
+                made = JournalReader(path, self.stream(path.name), self._forms[path.name])
+                self._readers[path.name] = made
         for reader in self._readers.values():
-            yield from reader.poll(positions.get(reader._stream), budget)
+            yield from reader.poll(positions.get(reader.stream), budget)
+            self.state.lost.update(reader.lost)
+            reader.lost.clear()
         self.state.waiting = sum(reader.waiting for reader in self._readers.values())
         self.state.streams = len(self._readers)
 

@@ -14,6 +14,8 @@ from typing import Protocol
 from perilune.store.lake_manifest import Position
 
 CHUNK_BYTES = 1 << 20
+TOLD_BY = 65_536  # bytes by which a format is told
+WARM_BYTES = 4 << 20  # of what was read before, that a reader may learn from
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Chunk:
     whole   nothing will follow these lines that belongs to them
     after   where reading goes on after so many bytes and lines of it
     before  what was read before, as far as it is still there: a reader may learn from it
+    host    whose rows these are where they do not say it themselves
+    form    its format, where that is known beforehand: what a stranger sent first must not decide it
     """
 
     stream: str
@@ -37,6 +41,8 @@ class Chunk:
     whole: bool
     after: Callable[[int, int], Position]
     before: Callable[[], bytes] = lambda: b""
+    host: str = ""
+    form: str = ""
 
 
 @dataclass(slots=True)

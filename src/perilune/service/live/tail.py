@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from perilune.errors import ReadError
 from perilune.readers import Limits, Source
 from perilune.readers.opening import Opener
-from perilune.service.live.sources import CHUNK_BYTES, Chunk, State
+from perilune.service.live.sources import CHUNK_BYTES, TOLD_BY, WARM_BYTES, Chunk, State
 from perilune.store.lake_manifest import Position
 
 if TYPE_CHECKING:
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 HEAD = 256  # bytes of a file's beginning by which it is known again
 LAST = 64  # and before the place that was read to
-TOLD_BY = 65_536  # bytes by which the format is told
-WARM_BYTES = 4 << 20
 QUIET = 1.0  # seconds that a renamed file is waited for: its writer may not have turned to the new one
 _PACKED = (".gz", ".bz2", ".xz")
 NUMBER = r"(?:[.-]\d[\d.:T_-]*|\.old)"

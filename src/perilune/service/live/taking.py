@@ -147,7 +147,9 @@ class Taker:
         if known is not None and known[0].keeps_memory:
             self._followers[key] = (known[0], chunk.part)
             return known[0]
-        found = follow(chunk.stream, chunk.head, self._readers, self._mappings, self._limits)
+        found = follow(
+            chunk.stream, chunk.head, self._readers, self._mappings, self._limits, host=chunk.host, form=chunk.form
+        )
         tally = self.tallies[key[0]]
         what = f"{chunk.stream}: no reader of growing logs recognises it"
         if found is None:

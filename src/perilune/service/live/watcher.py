@@ -23,6 +23,7 @@ from perilune.service.live.taking import Taken, Taker
 from perilune.store.events import EventLake
 
 AGAIN = 1.0  # seconds after which what failed is tried again
+ENDING = 5.0  # seconds that the end may take for what is still there; the rest is there at the next start
 REFILL_ROWS = 20_000  # of what was looked at before, that a new watcher looks at again to know what was around
 _MOST_PENDING = 5_000  # findings that wait for the case store; beyond it rows wait in the lake
 _HELD = 16  # batches kept in memory until they are looked at
@@ -184,7 +185,14 @@ class Watcher:
             self.lake.manifest.learned(files)
 
     def finish(self) -> None:
-        """The last of what was taken: cases, Parquet, and what is told."""
+        """The last of what came: into the lake, into cases, into Parquet; and what is told."""
+        for source in self.taker.sources:
+            source.stop()
+        deadline = time.monotonic() + ENDING
+        while self._take().more and time.monotonic() < deadline and "lake" not in self.problems:
+            self._look()
+        while self._look() and time.monotonic() < deadline:
+            pass
         self._settle(last=True)
         with self._trying("lake"):
             self.lake.flush(datetime.now(UTC))
