@@ -87,18 +87,35 @@ def analyze(
         raise UsageError("give either FILE or --command", hint="perilune analyze --command 'bash -c id'")
     from perilune.cli import analyze_lua
 
-    lists = _lists(list_paths)
     data = _read(file) if file is not None else (command_line or "").encode("utf-8", "surrogateescape")
-    found: list[tuple[str, Analysis]] = []
-    if file is not None and not lines and _is_lua(file, data, language or ""):
-        parts = [analyze_lua.explain(data, str(file), run=not no_exec, lists=lists)]
-    else:
-        found = list(_explained(_texts(file, data, language or "", lines), original_name, lists))
-        parts = analyze_lua.parts_of(*found[0], run=not no_exec, lists=lists) if len(found) == 1 else []
+    lists = _lists(list_paths)
+    found, parts = look_at(
+        file, data, language or "", run=not no_exec, original=original_name, lists=lists, lines=lines
+    )
     if html_path is not None:
         analyze_lua.write_html(parts, html_path)
     _print(found, parts, as_json=as_json, deep=deep)
     return _exit_code([one for _, one in found], parts, fail_on)
+
+
+def look_at(
+    file: Path | None,
+    data: bytes,
+    language: str,
+    *,
+    run: bool,
+    original: str = "",
+    lists: Lists | None = None,
+    lines: bool | None = None,
+) -> tuple[list[tuple[str, Analysis]], list[LuaPart]]:
+    """What a file's bytes, or without a file a command line, come to; the command and the MCP server ask alike."""
+    from perilune.cli import analyze_lua
+
+    known = _lists(()) if lists is None else lists
+    if file is not None and not lines and _is_lua(file, data, language):
+        return [], [analyze_lua.explain(data, str(file), run=run, lists=known)]
+    found = list(_explained(_texts(file, data, language, lines), original, known))
+    return found, analyze_lua.parts_of(*found[0], run=run, lists=known) if len(found) == 1 else []
 
 
 def _is_lua(file: Path, data: bytes, language: str) -> bool:

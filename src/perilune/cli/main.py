@@ -39,6 +39,7 @@ COMMANDS = {
     "baseline": ("perilune.cli.baseline:baseline", "Learn from older logs how interpreters are used here."),
     "lists": ("perilune.cli.lists:lists", "Fetch indicator lists from the feeds that the settings name."),
     "serve": ("perilune.cli.serve:serve", "Serve the web console and the REST API."),
+    "mcp": ("perilune.cli.mcp:mcp", "Serve tools for a model (MCP), reading only unless given a token."),
     "doctor": ("perilune.cli.doctor:doctor", "Say what this machine can and cannot do."),
     "completion": ("perilune.cli.completion:completion", "Print the completion script of a shell."),
 }
