@@ -9,6 +9,7 @@ import os
 import signal
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ import pytest
 from perilune import readers, reading
 from perilune.errors import ContentError
 from perilune.model.sources import Reading, SourceReport
+from perilune.model.tables import Table
 from perilune.ports import Limits
 from perilune.readers import ranges
 from perilune.readers.detect import packaged
 from perilune.readers.source import Source
 from perilune.reading import Own, Unit
+from perilune.store.events import EventLake
 from tests.readers.test_rejoined import block
 
 ROW = {"Timestamp": "2026-03-02T08:15:30.1234567Z", "DeviceName": "ws1", "ActionType": "ProcessCreated"}
@@ -156,3 +159,22 @@ def test_an_archive_is_opened_once(tmp_path: Path) -> None:
     found = list(reading.units(readers.discover([tmp_path], Limits()), packaged()))
     assert [len(unit.parts) for unit in found] == [20, 1]
     assert everything(reading.read([tmp_path], jobs=2)) == everything(reading.read([tmp_path], jobs=1))
+
+
+def test_a_lake_is_read_as_the_logs_that_it_came_from(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"\n".join(line(n) for n in range(30)))
+    logs, _ = everything(reading.read([tmp_path / "a.jsonl"]))
+    tables = [item for item in reading.read([tmp_path / "a.jsonl"]) if not isinstance(item, SourceReport)]
+    with EventLake(tmp_path / "lake") as lake:
+        lake.manifest.set_detected(lake.commit([Table(one.name, one.data.slice(0, 20)) for one in tables], {}))
+        lake.flush(datetime(2026, 3, 2, tzinfo=UTC))
+        lake.commit([Table(one.name, one.data.slice(20)) for one in tables], {})
+        rows, reports = everything(reading.read([tmp_path / "lake"]))
+    assert filled(rows) == filled(logs)
+    assert {report.reading for report in reports} == {Reading.COMPLETE}
+    assert sum(report.records for report in reports) == 30
+
+
+def filled(rows: list[Any]) -> list[str]:
+    """The rows without what they do not hold."""
+    return sorted(str((name, {k: v for k, v in row.items() if v is not None})) for name, row in rows)

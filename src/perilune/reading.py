@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -27,6 +28,7 @@ from perilune.readers.ranges import SIZE, Range, merged, split
 from perilune.readers.source import Source
 from perilune.runners import crew
 from perilune.runners.local import usable_cores
+from perilune.store import events
 
 WORTHWHILE = 256 * MIB  # of logs: a process takes as long to begin as to read a third of this
 _RANGE_BYTES = SIZE
@@ -62,11 +64,27 @@ def read(
     """Every Table of every file under the paths; each file's report comes after all of its rows.
 
     Args:
-        paths: files, folders and archives.
+        paths: files, folders, archives, and lakes of `perilune watch`.
         limits: the budgets of the reading.
         own: what the user has besides the packaged mappings and pattern files.
         jobs: processes that read, where there is enough to read; None for one per core.
     """
+    with ExitStack() as stack:
+        held = [_opened(path, stack) for path in paths]
+        files: list[str | Path] = []
+        for one in held:
+            files += one.paths() if isinstance(one, events.Held) else [one]
+        yield from _read(files, [one for one in held if isinstance(one, events.Held)], limits, own, jobs)
+
+
+def _opened(path: str | Path, stack: ExitStack) -> str | Path | events.Held:
+    """The path, or the lake that it is as it is now: what is written to it from now on is not read."""
+    return stack.enter_context(events.reading(Path(path))) if events.is_lake(Path(path)) else path
+
+
+def _read(
+    paths: Iterable[str | Path], lakes: Sequence[events.Held], limits: Limits | None, own: Own | None, jobs: int | None
+) -> Iterator[Item]:
     limits = limits or Limits()
     task = _Reading(own or Own(), limits, "")
     state = task.prepare()  # here too, so that a wrong file of the user's is said before anything is read
@@ -75,7 +93,19 @@ def read(
     begun, enough = _look_ahead(found) if workers > 1 else ([], False)
     whole = chain(begun, found)
     items = _spread(task, whole, workers) if enough and len(begun) > 1 else _here(task, state, whole)
-    yield from readers.join(_merged(items, limits), limits)
+    newest = (item for lake in lakes for item in _newest(lake))
+    yield from readers.join(chain(_merged(items, limits), newest), limits)
+
+
+def _newest(lake: events.Held) -> Iterator[Item]:
+    """A lake's rows that are not in files yet."""
+    yield from lake.tables
+    rows = Counter({table.name: 0 for table in lake.tables})
+    for table in lake.tables:
+        rows[table.name] += len(table)
+    if rows:
+        path = str(lake.folder / "log")
+        yield SourceReport(path, "lake", Reading.COMPLETE, sum(rows.values()), dict(rows))
 
 
 def _look_ahead(found: Iterator[Unit]) -> tuple[list[Unit], bool]:

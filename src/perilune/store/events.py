@@ -37,7 +37,10 @@ _FLUSH_BYTES = 256 << 20  # of the log that are turned into Parquet at once
 
 def is_lake(path: Path) -> bool:
     """Whether a folder is a lake."""
-    return (path / NAME).is_file()
+    try:
+        return (path / NAME).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 class EventLake:
