@@ -24,6 +24,7 @@ import httpx
 import sqlalchemy as sa
 
 from perilune.model.roles import Role
+from perilune.settings import Settings
 from perilune.store import schema
 from perilune.web.options import Options
 from perilune.web.rooms import Rooms, open_rooms
@@ -88,7 +89,7 @@ def main() -> None:
         serve(given.serve)
         return
     with tempfile.TemporaryDirectory() as folder:
-        rooms = open_rooms(f"sqlite:///{Path(folder) / 'cases.db'}", Options())
+        rooms = open_rooms(Settings(Path(folder)), Options())
         largest = fill(rooms, given.cases)
         cookies = enter(rooms, given.users)
         measure(folder, cookies, [QUEUE, SEARCH, f"/cases/{largest}"], given.asks)
@@ -133,7 +134,7 @@ def serve(where: str) -> None:
     from perilune.web.app import make_app
 
     folder, _, port = where.rpartition(":")
-    rooms = open_rooms(f"sqlite:///{Path(folder) / 'cases.db'}", Options())
+    rooms = open_rooms(Settings(Path(folder)), Options())
     uvicorn.run(make_app(rooms), port=int(port), log_level="warning", access_log=False)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from perilune.model.roles import Act, Role
+from perilune.settings import Settings
 from perilune.web import passwords
 from perilune.web.app import make_app
 from perilune.web.options import Options
@@ -27,8 +28,9 @@ BASE = "http://127.0.0.1:8059"
 
 def make_rooms(folder: Path, options: Options | None = None) -> Rooms:
     """A store with the intrusion as C-1 and a user of each role, named after it."""
-    rooms = open_rooms(f"sqlite:///{folder / 'cases.db'}", options or Options())
+    rooms = open_rooms(Settings(folder), options or Options())
     rooms.now = lambda: NOW
+    rooms.closing = True  # streams of events end at once; a test that follows one says otherwise
     rooms.cases.save(cases.INTRUSION, at=NOW)
     for role in reversed(Role):  # an admin first: the last one stays one
         add_user(rooms, role.value, role)

@@ -43,6 +43,7 @@ def browser() -> Iterator[Any]:
 def held(tmp_path_factory: pytest.TempPathFactory) -> Rooms:
     rooms = make_rooms(tmp_path_factory.mktemp("console"))
     rooms.now = _now  # a browser lives by the real clock
+    rooms.closing = False
     for number, level in enumerate(Level):
         one = replace(cases.EMPTY, key=f"more-{number}", title=f"Case {number}", level=level, score=10 + number)
         rooms.cases.save(one, at=rooms.now())

@@ -42,7 +42,7 @@ def serve(
     from perilune.web.rooms import open_rooms
 
     options = check(Options(host, port, tls_certificate, tls_key, public_url.rstrip("/"), proxy_address))
-    rooms = open_rooms(settings.load().store_url, options)
+    rooms = open_rooms(settings.load(), options)
     _say_password(app.make_first_admin(rooms))
     click.echo(f"Perilune listens at {options.address} (Ctrl-C stops it)", err=True)
     config = uvicorn.Config(
@@ -58,6 +58,7 @@ def serve(
         log_level="warning",
         timeout_keep_alive=15,
         limit_concurrency=200,
+        timeout_graceful_shutdown=3,  # streams of events would hold it for ever
     )
     uvicorn.Server(config).run()
 

@@ -28,11 +28,11 @@ def sweep(office: Office) -> Swept:
                 swept.driven.append(record.id)
         except PeriluneError as error:
             swept.failed.append(f"{record.id}: {error}")
-    _undo_overdue(office, swept)
+    undo_overdue(office, swept)
     return swept
 
 
-def _undo_overdue(office: Office, swept: Swept) -> None:
+def undo_overdue(office: Office, swept: Swept) -> None:
     """Takes back what was to last for a time that is over."""
     found: dict[str, list[int]] = {}
     for run, action in office.runs.overdue(office.now()):

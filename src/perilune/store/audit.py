@@ -63,7 +63,7 @@ def lines(database: Database) -> Iterator[Line]:
     """The whole log, oldest first."""
     with database.reading() as connection:
         for row in connection.execute(sa.select(schema.audit).order_by(schema.audit.c.number)):
-            yield _line(row)
+            yield line_of(row)
 
 
 def newest(database: Database, *, limit: int, before: int = 0) -> list[Line]:
@@ -72,7 +72,7 @@ def newest(database: Database, *, limit: int, before: int = 0) -> list[Line]:
     if before:
         query = query.where(schema.audit.c.number < before)
     with database.reading() as connection:
-        return [_line(row) for row in connection.execute(query)]
+        return [line_of(row) for row in connection.execute(query)]
 
 
 def verify(database: Database, head: str | None = None) -> tuple[int, str, list[Break]]:
@@ -91,7 +91,7 @@ def verify(database: Database, head: str | None = None) -> tuple[int, str, list[
     return count, previous, breaks
 
 
-def _line(row: sa.Row[tuple[object, ...]]) -> Line:
+def line_of(row: sa.Row[tuple[object, ...]]) -> Line:
     body = msgspec.json.decode(row.body, type=dict[str, object])
     return Line(row.number, row.at, row.who, row.kind, row.run, body, row.previous, row.hash)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Path, Query, Request
+from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import PlainTextResponse, Response
 
@@ -18,39 +18,14 @@ from perilune.store.cases import Summary
 from perilune.store.changes import Change, new_owner, new_status
 from perilune.store.queue import Order, Wanted, find_cases
 from perilune.web.auth import TokenReader, TokenWorker
+from perilune.web.described import SECURITY, CaseId, problems
 from perilune.web.pages.case import COMMENT_MOST, existing_id, load, plain_text
 from perilune.web.rooms import rooms
 
-PROBLEM = {
-    "application/problem+json": {
-        "schema": {
-            "type": "object",
-            "required": ["type", "title", "status", "detail"],
-            "properties": {
-                "type": {"type": "string"},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "detail": {"type": "string"},
-            },
-        }
-    }
-}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"description": words, "content": PROBLEM}
-    for status, words in (
-        (400, "Wrong usage"),
-        (401, "No valid token"),
-        (403, "The token or its user may not"),
-        (422, "A parameter or the body is wrong"),
-        (429, "Too many requests; see Retry-After"),
-    )
-}
-_NO_CASE: dict[int | str, dict[str, Any]] = {404: {"description": "No such case", "content": PROBLEM}}
+_NO_CASE = problems(404)
 CURSOR = r"^([0-9]{1,15}\.[0-9]{1,15})?$"
-SECURITY: dict[str, Any] = {"security": [{"token": []}]}
 
-router = APIRouter(prefix="/api/v1", responses=_REFUSALS)
-CaseId = Annotated[str, Path(pattern=r"^C-[0-9]{1,15}$", description="As in the queue, `C-12`.")]
+router = APIRouter(prefix="/api/v1", responses=problems(400, 401, 403, 422, 429), tags=["cases"])
 Severity = Literal["informational", "low", "medium", "high", "critical"]
 
 

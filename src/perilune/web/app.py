@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
@@ -10,9 +12,9 @@ from starlette.responses import PlainTextResponse, Response
 from perilune import __version__
 from perilune.errors import StoreError
 from perilune.model.roles import Role
-from perilune.web import api, passwords, problems
+from perilune.web import api, api_runs, events, passwords, problems
 from perilune.web.guard import Guard
-from perilune.web.pages import audit, case, login, queue, tokens, users
+from perilune.web.pages import audit, case, login, queue, runs, tokens, users
 from perilune.web.problems import not_found
 from perilune.web.rooms import Rooms, rooms
 
@@ -35,9 +37,10 @@ def make_app(held: Rooms) -> FastAPI:
         docs_url=None,  # both pages load scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
+        lifespan=_living,
     )
     app.state.rooms = held
-    for room in (login, queue, case, users, audit, tokens, api):
+    for room in (login, events, queue, runs, case, users, audit, tokens, api, api_runs):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_api_route("/health", _health, include_in_schema=False)
@@ -46,6 +49,18 @@ def make_app(held: Rooms) -> FastAPI:
     problems.install(app)
     app.add_middleware(Guard, options=held.options)
     return app
+
+
+@asynccontextmanager
+async def _living(app: FastAPI) -> AsyncIterator[None]:
+    """While it serves, it drives runs."""
+    held = app.state.rooms
+    held.driver.start()
+    try:
+        yield
+    finally:
+        held.closing = True
+        held.driver.stop()
 
 
 def make_first_admin(held: Rooms) -> str | None:

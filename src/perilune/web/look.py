@@ -15,12 +15,16 @@ from perilune.model.case import Status
 from perilune.model.roles import Act
 from perilune.model.rules import Level
 from perilune.report import html
+from perilune.report.text import visible
 from perilune.store.queue import age
 from perilune.web.auth import Caller
 from perilune.web.rooms import rooms
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
+
+PLAIN_MOST = 20_000
 
 # What a form did, told on the page it leads to. Only these words can be shown.
 DONE: Mapping[str, str] = {
@@ -30,6 +34,14 @@ DONE: Mapping[str, str] = {
     "feedback": "Your word on the case was noted; later scores show it.",
     "password": "Your password was changed.",
     "user": "The user was changed.",
+    "run": "The run was begun.",
+    "decided": "Your decision was written down.",
+    "answered": "Your answer was written down.",
+    "undo": "The taking back was begun.",
+    "cancelled": "The run was cancelled. What it did stays.",
+    "job": "It was begun.",
+    "removed": "It was removed.",
+    "saved": "The hunt was saved.",
     "token": "The token was revoked.",
 }
 
@@ -42,9 +54,18 @@ def environment() -> Environment:
     report = html.environment()
     loader = ChoiceLoader([FunctionLoader(_template), FunctionLoader(html.template_text)])
     found = report.overlay(loader=loader)
-    found.filters = {**report.filters, "exactly": escape}  # for addresses and fields that go back to us
+    # `exactly` for addresses and fields that go back to us; `plainly` where an address must be read as it is.
+    found.filters = {**report.filters, "exactly": escape, "plainly": _plainly}
     found.globals = {**report.globals, "Act": Act, "Level": Level, "Status": Status, "age": age}
     return found
+
+
+def _plainly(value: object) -> Markup:
+    """Exact text that people decide by: nothing defanged, hidden characters written out, line breaks kept."""
+    from markupsafe import Markup, escape
+
+    lines = str(value)[:PLAIN_MOST].split("\n")
+    return Markup("\n").join(escape(visible(line)) for line in lines)
 
 
 def _template(name: str) -> str | None:
@@ -63,6 +84,7 @@ def page(request: Request, caller: Caller | None, name: str, *, status: int = 20
         path=request.url.path,
         new=new,
         grave=grave,
+        awaiting=held.waiting() if caller else 0,
         now=held.now(),
         version=__version__,
         done=DONE.get(request.query_params.get("done", ""), ""),

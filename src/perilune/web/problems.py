@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from perilune.errors import PeriluneError, StoreError, UsageError
+from perilune.errors import ConnectorError, ContentError, PeriluneError, StoreError, UsageError
 from perilune.web import look
 
 API = "/api/"
@@ -43,7 +43,8 @@ def _invalid(request: Request, error: Exception) -> Response:
 
 def _ours(request: Request, error: Exception) -> Response:
     assert isinstance(error, PeriluneError)
-    status = 400 if isinstance(error, UsageError) else 503 if isinstance(error, StoreError) else 500
+    known = {UsageError: 400, ContentError: 400, StoreError: 503, ConnectorError: 502}
+    status = next((status for kind, status in known.items() if isinstance(error, kind)), 500)
     return _answer(request, status, f"{error.what}{f' ({error.hint})' if error.hint and status == 400 else ''}")
 
 

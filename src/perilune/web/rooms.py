@@ -11,16 +11,22 @@ from starlette.requests import Request
 
 from perilune.model.case import Status
 from perilune.model.rules import Level
+from perilune.service.driving import Driver
+from perilune.service.office import Office
+from perilune.settings import Settings
 from perilune.store import audit
 from perilune.store.cases import CaseStore
 from perilune.store.database import Database
-from perilune.store.queue import count_cases
+from perilune.store.queue import count_cases, last_change
+from perilune.store.runlist import count_awaiting
+from perilune.store.runs import RunStore
 from perilune.store.sessions import SessionStore
 from perilune.store.users import UserStore
 from perilune.web.limits import Limit
 from perilune.web.options import Options
 
 _COUNTS_KEPT = 5.0  # seconds
+_CHANGE_KEPT = 1.0
 
 
 def _now() -> datetime:
@@ -32,14 +38,30 @@ class Rooms:
     """`logins` is counted by address, `asks` by user."""
 
     options: Options
-    database: Database
-    cases: CaseStore
+    office: Office
     users: UserStore
     sessions: SessionStore
+    driver: Driver
     now: Callable[[], datetime] = _now
     logins: Limit = field(default_factory=lambda: Limit(burst=20, rate=0.2))
     asks: Limit = field(default_factory=lambda: Limit(burst=120, rate=20))
+    streams: int = 0  # of events that are open now
+    closing: bool = False
     _counts: tuple[float, Mapping[tuple[Status, Level], int]] = (0.0, {})
+    _waiting: tuple[float, int] = (0.0, 0)
+    _change: tuple[float, str] = (0.0, "")
+
+    @property
+    def settings(self) -> Settings:
+        return self.office.settings
+
+    @property
+    def database(self) -> Database:
+        return self.office.database
+
+    @property
+    def cases(self) -> CaseStore:
+        return self.office.cases
 
     def note(self, kind: str, body: Mapping[str, object], who: str) -> None:
         """One line in the audit log."""
@@ -54,11 +76,28 @@ class Rooms:
             self._counts = (time.monotonic(), counts)
         return counts
 
+    def waiting(self) -> int:
+        """How many runs wait for an approval, a few seconds old at most."""
+        then, number = self._waiting
+        if time.monotonic() - then > _COUNTS_KEPT:
+            number = count_awaiting(self.database)
+            self._waiting = (time.monotonic(), number)
+        return number
 
-def open_rooms(url: str, options: Options) -> Rooms:
-    """The stores of one database."""
-    database = Database(url)
-    return Rooms(options, database, CaseStore(url), UserStore(database), SessionStore(database))
+    def change(self) -> str:
+        """Another text whenever the queue is another, a second old at most: many readers, one look."""
+        then, text = self._change
+        if time.monotonic() - then > _CHANGE_KEPT:
+            text = last_change(self.database)
+            self._change = (time.monotonic(), text)
+        return text
+
+
+def open_rooms(settings: Settings, options: Options) -> Rooms:
+    """The stores of one installation."""
+    database = Database(settings.store_url)
+    office = Office(settings, database, CaseStore(settings.store_url), RunStore(database))
+    return Rooms(options, office, UserStore(database), SessionStore(database), Driver(office))
 
 
 def rooms(request: Request) -> Rooms:

@@ -13,6 +13,7 @@ from perilune.model.case import Case, Status
 from perilune.model.roles import ACTS, Act
 from perilune.report import html, markdown, view
 from perilune.report.text import visible
+from perilune.store.runlist import find_runs
 from perilune.triage import guides
 from perilune.web import look
 from perilune.web.auth import Reader, WorkerForm, local_path
@@ -26,6 +27,7 @@ BUDGET = view.Budget(
     columns=40, evidence=10, text=1000, layers=8, rows=12,
 )  # fmt: skip
 COMMENT_MOST = 10_000
+RUNS_MOST = 20
 Text = Annotated[str, Form(max_length=COMMENT_MOST)]
 Word = Annotated[str, Form(max_length=1000)]
 
@@ -53,6 +55,7 @@ def show(request: Request, case_id: str, caller: Reader) -> Response:
         case=case,
         owner=held.cases.summary(case_id).owner,
         people=people,
+        runs=find_runs(held.database, limit=RUNS_MOST, case=case.id)[0],
         guide=guides.render(case) if case.findings else None,
         generated=held.now(),
     )

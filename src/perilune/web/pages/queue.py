@@ -69,12 +69,15 @@ def show(
     after: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
     filters = Filters(q, show, severity, owner, order)
-    found = find_cases(rooms(request).database, filters.wanted(caller.name), limit=PAGE, after=after)
+    held = rooms(request)
+    seen = held.change()
+    found = find_cases(held.database, filters.wanted(caller.name), limit=PAGE, after=after)
     return look.page(
         request,
         caller,
         "queue.html.j2",
         filters=filters,
+        seen=seen,
         cases=found.cases,
         first=filters.address() if after else "",
         following=filters.address(after=found.after) if found.after else "",

@@ -16,7 +16,7 @@ from perilune.web.problems import not_found
 from perilune.web.rooms import rooms
 
 router = APIRouter(include_in_schema=False)
-OFFERED = (Act.READ, Act.WORK)  # the acts that the API has
+OFFERED = (Act.READ, Act.WORK, Act.RESPOND, Act.APPROVE, Act.AUDIT)  # the acts that the API has
 Word = Annotated[str, Form(max_length=100)]
 
 
