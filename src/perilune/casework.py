@@ -26,7 +26,7 @@ MAX_EXPLAINED = 100
 MAX_HOSTS = 8  # of one case whose trees, timelines and facts are gathered
 MAX_INVESTIGATED = 400  # cases of one hunt that are worked through, heaviest first
 MAX_OF_HOST = 30  # and of one host: each asks its rows some forty times
-KEPT_ROWS = 100_000  # of hosts, stay in memory; a host that is let go is read again
+KEPT_ROWS = 30_000  # of hosts, stay in memory, at 2 kB each with their trees; a host that is let go is read again
 AROUND = timedelta(hours=1)  # how far around its findings a case's timeline looks
 
 

@@ -13,11 +13,11 @@ from functools import partial
 from importlib.resources import as_file, files
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from perilune import correlating, history, readers, reading, sweeping
+from perilune import asking, correlating, history, readers, reading, sweeping
 from perilune.casework import investigate
 from perilune.correlating import correlated
 from perilune.decoding import Decoder
@@ -39,6 +39,9 @@ from perilune.store.strewn import Strewn
 from perilune.surroundings import load_surroundings
 from perilune.triage.suppression import suppress
 from perilune.triage.verdict import Feedback
+
+if TYPE_CHECKING:
+    from perilune.runners.spark import Cluster
 
 Progress = Callable[[SourceReport], None]
 PROCESSES = "processes"  # the runner that is this machine's own
@@ -117,7 +120,7 @@ def hunt(
     ruleset = select(load_rules(rules, pack=pack, content=content, cache=cache), choice or Choice())
     source = _Source(tuple(Path(p) for p in paths), limits, reading.Own(content), jobs, progress)
     with _detected(ruleset, source, runner) as seen:
-        refused = _run_hunts(ruleset, seen.spool, seen.hits)
+        refused = _run_hunts(ruleset, seen)
         judged = correlated(judge(seen.hits, seen.spool, seen.decoder), ruleset.rules, seen.hits, seen.spool)
         beside = load_surroundings(content, today)
         kept, suppressed = suppress(judged.findings, beside.suppressions, today)
@@ -148,6 +151,7 @@ class Seen:
     spool: Spool = field(default_factory=Spool)
     decoder: Decoder = field(default_factory=Decoder)
     sources: list[SourceReport] = field(default_factory=list)
+    cluster: Cluster | None = None  # of whose workers it was, as long as it is open
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,9 +174,9 @@ def _detected(ruleset: RuleSet, source: _Source, runner: str | None) -> Iterator
     if runner is None:
         yield detect(ruleset, source.read(source.paths), source.progress)
         return
-    with _workers(runner, source.jobs) as run:
+    with _workers(runner, source.jobs) as (run, cluster):
         spool = Strewn(run)
-        seen = Seen(Hits(ruleset.rules), spool)
+        seen = Seen(Hits(ruleset.rules), spool, cluster=cluster)
         found = sweeping.find(source.paths, source.limits or readers.Limits())
         _sweep(ruleset, found, seen, spool, run, source.progress)
         detect(ruleset, source.read(found.rest), source.progress, seen)
@@ -180,18 +184,19 @@ def _detected(ruleset: RuleSet, source: _Source, runner: str | None) -> Iterator
             yield seen
         finally:
             spool.release()
+            seen.cluster = None
 
 
 @contextmanager
-def _workers(runner: str, jobs: int | None) -> Iterator[Any]:
-    """What does a task's items, in their order."""
+def _workers(runner: str, jobs: int | None) -> Iterator[tuple[Any, Cluster | None]]:
+    """What does a task's items, in their order; and the cluster, where it is one."""
     if runner == PROCESSES:
-        yield partial(local.run, workers=jobs)
+        yield partial(local.run, workers=jobs), None
         return
     from perilune.runners import spark  # late: only where it is asked for
 
     with spark.open_cluster(runner) as cluster:
-        yield partial(spark.run, cluster)
+        yield partial(spark.run, cluster), cluster
 
 
 def _sweep(
@@ -260,18 +265,11 @@ def _runs_at_the_end(rule: Rule) -> bool:
     return hunts.is_hunt(rule) or linking.is_correlation(rule)
 
 
-def _run_hunts(ruleset: RuleSet, spool: Spool, hits: Hits) -> tuple[Refusal, ...]:
+def _run_hunts(ruleset: RuleSet, seen: Seen) -> tuple[Refusal, ...]:
     """Asks each KQL hunt over all that was read; its rows are matches like any other. Returns those that failed."""
-    wanted = [rule for rule in ruleset.rules if hunts.is_hunt(rule)]
-    read = {name for name, rows in spool.rows.items() if rows}
-    tables = {scope.table for rule in wanted for scope in rule.scopes} & read
-    if not tables:
-        return ()
-    from perilune.detection.kql import hunting  # imported late: DuckDB and SQLGlot take a quarter of a second
-
-    found, refused = hunting.run(wanted, {name: spool.compact(name) for name in sorted(tables)})
+    found, refused = asking.ask([rule for rule in ruleset.rules if hunts.is_hunt(rule)], seen.spool, seen.cluster)
     for one in found:
-        hits.note(one.rule, (one.table, spool.place(one.table, one.place)), one.evidence)
+        seen.hits.note(one.rule, (one.table, one.place), one.evidence)
     return tuple(refused)
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from perilune.model.tables import TABLES, Table
 from perilune.store.pieces import Held, Host, Piece, Written
 
-DEFAULT_BYTES = 128 * 1024 * 1024
+DEFAULT_BYTES = 64 << 20  # three times as much while they are put in order and written
 
 
 class Spool:
@@ -68,9 +68,9 @@ class Spool:
         for piece in self._pieces(name):
             yield Table(name, piece.read(columns))
 
-    def compact(self, name: str) -> pa.Table:
+    def compact(self, name: str, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a table in order, texts as numbers into their distinct values: a fraction of the memory."""
-        parts = [piece.read(encoded=True) for piece in self._pieces(name)]
+        parts = [piece.read(columns, encoded=True) for piece in self._pieces(name)]
         return _without_empty(pa.concat_tables(parts, promote_options="default"))
 
     def place(self, name: str, row: int) -> int:

@@ -66,6 +66,26 @@ def test_a_packaged_hunt_hits(path: Path, case: dict) -> None:
     assert not refused
     assert len(found) == 1
     assert found[0].evidence
+    tables = tables_of(case)
+    asked = {name: hunts.columns_of([rule], name) for name in tables}
+    assert all(asked.values()), "a packaged hunt loads no column that it does not name"
+    few = {name: data.select([c for c in asked[name] or () if c in data.column_names]) for name, data in tables.items()}
+    assert hunting.run([rule], few) == (found, [])
+
+
+@pytest.mark.parametrize(
+    ("query", "columns"),
+    [
+        ("DeviceProcessEvents | where FileName == 'x' | project Timestamp, FileName", ("Timestamp", "FileName")),
+        ("DeviceProcessEvents | where FileName == 'x'", None),
+        ("DeviceProcessEvents | where * has 'x' | project FileName", None),
+        ("search in (DeviceProcessEvents) 'x' | project FileName", None),
+        ("DeviceProcessEvents | extend All = pack_all() | project All", None),
+    ],
+)
+def test_the_columns_that_a_hunt_needs(query: str, columns: tuple[str, ...] | None) -> None:
+    header = HEADER.replace("// evidence: [ProcessCommandLine]\n", "")
+    assert hunts.columns_of([hunts.parse(header + query, "x.kql")], "DeviceProcessEvents") == columns
 
 
 @pytest.mark.parametrize("path, case", cases("miss"))

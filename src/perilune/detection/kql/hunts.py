@@ -89,6 +89,23 @@ def is_hunt(rule: Rule) -> bool:
     return "kql" in rule.extra
 
 
+# Words of a query that may look into, or give, columns that it does not name.
+_WHOLE = re.compile(r"\b(?:search|find|pack_all|bag_unpack|getschema)\b|\*\s*(?:has|contains|==|=~|matches|startswith)")
+_TEXT = re.compile(r"""@?(?:"[^"\n]*"|'[^'\n]*')""")
+_CHOSEN = re.compile(r"\|\s*(?:project|project-reorder|summarize)\s")
+
+
+def columns_of(rules: Iterable[Rule], table: str) -> tuple[str, ...] | None:
+    """The columns of a table that hunts can need, which are those that they name; None for all."""
+    mine = [rule for rule in rules if any(scope.table == table for scope in rule.scopes)]
+    texts = [re.sub(r"(?m)^\s*//.*$", "", rule.extra["kql"]) for rule in mine]
+    if any(_WHOLE.search(_TEXT.sub("''", text)) or not _CHOSEN.search(text) for text in texts):
+        return None
+    named = (*texts, *(rule.extra["evidence"] for rule in mine))
+    words = {word for text in named for word in re.findall(r"\w+", text)}
+    return tuple(name for name in TABLES[table].columns if name in words or name == "Timestamp")
+
+
 def _header(text: str, source: str) -> Mapping[str, object]:
     lines = text.lstrip().split("\n")
     if not lines or lines[0].strip() != FENCE:
