@@ -13,6 +13,7 @@ from perilune import pipeline, readers
 from perilune.model.rules import Level
 from perilune.model.sources import SourceReport
 from tests.content import record_work
+from tests.service.netlink.conftest import audit
 
 PROGRAMS = {"/usr/bin/bash", "/usr/bin/dpkg", "/usr/bin/git", "/usr/bin/make", "/usr/bin/tar", "/usr/bin/sed"}
 
@@ -20,7 +21,8 @@ PROGRAMS = {"/usr/bin/bash", "/usr/bin/dpkg", "/usr/bin/git", "/usr/bin/make", "
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
-        lines = record_work.record()
+        with audit(alone=False):
+            lines = record_work.record()
     except record_work.Unavailable as why:
         pytest.skip(f"ordinary work cannot be recorded here: {why}")
     path = tmp_path_factory.mktemp("work") / "audit.log"

@@ -16,6 +16,7 @@ from perilune.errors import PeriluneError, UsageError
 COMMANDS = {
     "hunt": ("perilune.cli.hunt:hunt", "Read logs and list the cases found in them, most urgent first."),
     "watch": ("perilune.cli.watch:watch", "Follow live sources, and make cases of what is found in them."),
+    "import": ("perilune.cli.import_alerts:import_alerts", "Make cases of other products' alerts."),
     "analyze": (
         "perilune.cli.analyze:analyze",
         "Explain a command line or a script: layers, indicators, capabilities, score.",
@@ -39,6 +40,7 @@ COMMANDS = {
     "baseline": ("perilune.cli.baseline:baseline", "Learn from older logs how interpreters are used here."),
     "lists": ("perilune.cli.lists:lists", "Fetch indicator lists from the feeds that the settings name."),
     "serve": ("perilune.cli.serve:serve", "Serve the web console and the REST API."),
+    "validate": ("perilune.cli.validate:validate", "Run harmless tests here and say which rule found each."),
     "mcp": ("perilune.cli.mcp:mcp", "Serve tools for a model (MCP), reading only unless given a token."),
     "doctor": ("perilune.cli.doctor:doctor", "Say what this machine can and cannot do."),
     "completion": ("perilune.cli.completion:completion", "Print the completion script of a shell."),

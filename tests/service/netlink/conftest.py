@@ -5,10 +5,11 @@ They only ever add rules for one login that nobody has, or for what they start t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from perilune.errors import SensorError
 from perilune.service.netlink import Recording, executions, record
 from perilune.service.netlink.control import Control
+from tests.conftest import CHECKOUT
 
 LOGIN = 64_297
 
@@ -33,10 +35,26 @@ def why_not() -> str:
         return str(error)
 
 
+@contextmanager
+def audit(*, alone: bool) -> Iterator[None]:
+    """Keeps tests that change the audit by hand apart from those that record, in whatever process they run."""
+    folder = os.open(CHECKOUT / "tests", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(folder)
+
+
 @pytest.fixture(autouse=True)
-def possible(request: pytest.FixtureRequest) -> None:
-    if request.node.get_closest_marker("needs_root") and (reason := why_not()):
+def possible(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not request.node.get_closest_marker("needs_root"):
+        yield
+        return
+    if reason := why_not():
         pytest.skip(reason)
+    with audit(alone=True):
+        yield
 
 
 @pytest.fixture
