@@ -113,6 +113,7 @@ def watch(
         return show_status(folder, as_json=as_json)
     if not sources:
         raise UsageError("nothing to follow", hint="give files or folders, or see `perilune watch --help`")
+    _allow_many_files()
     stop = Event()
     teller = _Teller(Level[show.upper()], as_json=as_json)
     with ExitStack() as stack:
@@ -159,6 +160,14 @@ def _watcher(
         source.start()
     options = Options(batch, delay, once, keep_days, baseline=past, content=content)
     return Watcher(event_lake, taker, detector, options, tell)
+
+
+def _allow_many_files() -> None:
+    """Each file that is followed stays open: as many as this process may have."""
+    import resource
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _stopped(source: Source) -> Callable[[], None]:

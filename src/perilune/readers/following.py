@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,11 +23,13 @@ from perilune.ports import Count, Limits, Lost, Read, Reader
 from perilune.readers import _dated, _tables
 from perilune.readers.auditd import AuditdReader, AuditLog
 from perilune.readers.csv import CsvReader
+from perilune.readers.derived import with_derived
 from perilune.readers.detect import find_reader
 from perilune.readers.gather import Gathered
 from perilune.readers.mappings import Mappings
 from perilune.readers.mappings import packaged as packaged_mappings
 from perilune.readers.normalize import Normalizer
+from perilune.readers.rejoined import Window as Held
 from perilune.readers.source import Source
 from perilune.readers.tally import Tally
 from perilune.readers.text import Lines, line_blocks
@@ -128,6 +131,27 @@ def follow(
     if reader is None or reader.name in NOT_LINES or (in_lines is not None and not in_lines(head)):
         return None
     return Follower(name, reader, mappings, limits, head, host)
+
+
+class Joining:
+    """What follows from rows as they come: scripts whole whose parts are in different batches, rows of other tables.
+
+    A script that lacks parts is given as it is when nothing more of it has come for `patience` seconds.
+    """
+
+    def __init__(self, limits: Limits, patience: float = 30.0) -> None:
+        self._window = Held(limits)
+        self._patience = patience
+        self._since = 0.0
+
+    def add(self, tables: Sequence[Table]) -> list[Table]:
+        whole = [one for table in tables if (one := self._window.take(table)) is not None]
+        now = time.monotonic()
+        if not self._window.waiting:
+            self._since = now
+        elif now - self._since > self._patience and (rest := self._window.rest()) is not None:
+            whole.append(rest)
+        return [item for item in with_derived(iter(whole)) if isinstance(item, Table)]
 
 
 class _Audit:

@@ -40,7 +40,7 @@ def rejoined(items: Iterable[Table | SourceReport], limits: Limits) -> Iterator[
 
     A report still comes after all rows of its file: it waits while one of them does.
     """
-    window = _Window(limits)
+    window = Window(limits)
     waiting: dict[str, SourceReport] = {}
     for item in items:
         if isinstance(item, Table):
@@ -57,7 +57,7 @@ def rejoined(items: Iterable[Table | SourceReport], limits: Limits) -> Iterator[
     yield from map(window.corrected, waiting.values())
 
 
-class _Window:
+class Window:
     """The scripts that wait for more parts."""
 
     def __init__(self, limits: Limits) -> None:
@@ -67,6 +67,11 @@ class _Window:
         self._joined: Counter[str] = Counter()
         self._completed: Counter[str] = Counter()  # by file, scripts that lacked parts there and lack none now
         self._waiting: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """How many scripts lack parts."""
+        return len(self._held)
 
     def holds(self, path: str) -> bool:
         """Whether a row of the file is held back, or a part that it had."""

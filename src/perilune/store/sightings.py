@@ -34,22 +34,27 @@ class Sightings:
                 found.update({one: f"C-{number}" for one, number in connection.execute(query).all()})
             return found
 
-    def count(self, case_id: str, findings: Mapping[str, str], *, at: datetime, who: str) -> int:
-        """Counts further findings, rule by finding, to a case that does not list them; returns how many were new."""
-        number = int(case_id.removeprefix("C-"))
-        table, entries = schema.findings, schema.entries
+    def claim(self, findings: Mapping[str, str]) -> set[str]:
+        """Gives findings that no case has to cases that do not list them; returns those that were new."""
+        table = schema.findings
         with self._database.writing() as connection:
-            known = set(connection.execute(sa.select(table.c.id).where(table.c.id.in_(list(findings)))).scalars())
+            known: set[str] = set()
+            ids = list(findings)
+            for chunk in (ids[i : i + _CHUNK] for i in range(0, len(ids), _CHUNK)):
+                known.update(connection.execute(sa.select(table.c.id).where(table.c.id.in_(chunk))).scalars())
             fresh = [one for one in findings if one not in known]
-            if not fresh:
-                return 0
-            connection.execute(sa.insert(table), [{"id": one, "case_number": number} for one in fresh])
-            rules: dict[str, int] = {}
-            for one in fresh:
-                rules[findings[one]] = rules.get(findings[one], 0) + 1
+            if fresh:
+                rows = [{"id": one, "case_number": int(findings[one].removeprefix("C-"))} for one in fresh]
+                connection.execute(sa.insert(table), rows)
+            return set(fresh)
+
+    def note(self, case_id: str, rules: Mapping[str, int], *, at: datetime, who: str) -> None:
+        """An entry of the case that says how many more findings of which rules it does not list."""
+        number = int(case_id.removeprefix("C-"))
+        entries = schema.entries
+        with self._database.writing() as connection:
             last = sa.select(sa.func.max(entries.c.number)).where(entries.c.case_number == number)
-            body = msgspec.json.encode({"not_listed": rules}).decode()
+            body = msgspec.json.encode({"not_listed": dict(rules)}).decode()
             values = {"number": (connection.execute(last).scalar() or 0) + 1, "at": at.isoformat(), "who": who}
             connection.execute(sa.insert(entries).values(case_number=number, kind="repeats", body=body, **values))
-            audit.append(connection, "case grown", {"case": case_id, "not_listed": rules}, at=at, who=who)
-            return len(fresh)
+            audit.append(connection, "case grown", {"case": case_id, "not_listed": dict(rules)}, at=at, who=who)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from perilune import history, readers
+from perilune import history
 from perilune.casework import investigate, reconsider
 from perilune.correlating import correlated
 from perilune.decoding import Decoder
@@ -25,6 +25,8 @@ from perilune.model.findings import Explained, Finding, Judged
 from perilune.model.rules import Role, RuleSet
 from perilune.model.sources import SourceReport
 from perilune.model.tables import Table
+from perilune.ports import Limits
+from perilune.readers.following import Joining
 from perilune.service.live.matches import Matches
 from perilune.store.cases import CaseStore, Outcome
 from perilune.store.sightings import Sightings
@@ -41,6 +43,8 @@ _DECODER_ROWS = 50_000  # after which what was decoded is forgotten
 _FRESH = 60.0  # seconds that lists, suppressions, the history and what people said are used before they are read again
 _HUNT_EVERY = 30.0
 _CORRELATE_EVERY = 1.0
+_COUNT_EVERY = 60.0
+AGAIN = (30.0, 300.0)  # seconds after a finding at which its host's cases are looked at again
 _CORRELATED_KEPT = 10_000
 LIVE = 600.0  # seconds; an event that is older was read late and says nothing of how fast this is
 WHO = "perilune watch"
@@ -79,10 +83,14 @@ class Detector:
         self._window = Window()
         self._hits = Matches(ruleset.rules)  # of all rows of the window: what correlations ask
         self._decoder, self._decoded = Decoder(), 0
+        self._joining = Joining(Limits())
         self._recent: dict[str, deque[tuple[int, Finding]]] = {}
         self._listed: Counter[tuple[str, str]] = Counter()
         self._case_of: dict[tuple[str, str], str] = {}
+        self._uncounted: dict[str, Counter[str]] = defaultdict(Counter)
+        self._again: dict[str, list[float]] = {}
         self._seen_together: dict[str, str] = {}
+        self._changed_together: set[str] = set()
         self._pending = _Pending()
         self._at: dict[str, float] = defaultdict(float)
         self._hunted: dict[str, int] = defaultdict(int)
@@ -94,6 +102,15 @@ class Detector:
         self.suppressed = 0
         self.refused: dict[str, str] = {}
         matching.compiled(self._plain.rules)
+
+    def recall(self, seen: Mapping[str, Mapping[str, object]]) -> None:
+        """Correlations that were found before, by what they are about: one that goes on is not found again."""
+        self._seen_together.update({key: str(body.get("until", "")) for key, body in seen.items()})
+
+    def to_recall(self) -> dict[str, Mapping[str, object]]:
+        """Those that changed since this was last asked."""
+        changed, self._changed_together = self._changed_together, set()
+        return {key: {"until": self._seen_together[key]} for key in changed if key in self._seen_together}
 
     def delays(self) -> list[float]:
         """Seconds from each new finding's event to its case, since this was last asked; old events are not delayed."""
@@ -113,11 +130,9 @@ class Detector:
 
     def look(self, tables: Sequence[Table]) -> None:
         """Matches a batch's rows; what is found waits for `settle`."""
-        limits = readers.Limits()
-        for item in readers.join(iter(tables), limits):
-            if isinstance(item, Table):
-                for start in range(0, len(item), TOGETHER):
-                    self._look(Table(item.name, item.data.slice(start, TOGETHER)))
+        for table in self._joining.add(tables):
+            for start in range(0, len(table), TOGETHER):
+                self._look(Table(table.name, table.data.slice(start, TOGETHER)))
         for name, first in self._window.trim().items():
             self._hits.forget(name, first)
 
@@ -146,9 +161,12 @@ class Detector:
         """Makes cases of what was found since. A StoreError leaves it waiting, and a later call does all of it."""
         self._together(last)
         self._ask_hunts(last)
+        if self._uncounted and (last or self._due("counts", _COUNT_EVERY)):
+            self._note_counts()
+        again = self._due_again()
         if not self._pending.listed:
             self._pending.explained.clear()
-            return []
+            return self._looked_again(again, sources)
         self._refresh()
         assert self._cases is not None and self._sightings is not None and self._beside is not None
         today = datetime.now(UTC).date()
@@ -166,7 +184,24 @@ class Detector:
         self.suppressed += sum(one.count for one in suppressed)
         self._remember([*old, *listed])
         self._pending = _Pending()
-        return saved
+        later = time.monotonic()
+        self._again.update({f.host: [later + seconds for seconds in AGAIN] for f in listed})
+        return saved + self._looked_again(again - {finding.host for finding in listed}, sources)
+
+    def _due_again(self) -> set[str]:
+        """The hosts whose cases are to be looked at again: what happened after the findings belongs to them."""
+        now = time.monotonic()
+        due = {host for host, times in self._again.items() if times[0] <= now}
+        for host in due:
+            self._again[host] = [when for when in self._again[host] if when > now]
+            if not self._again[host]:
+                del self._again[host]
+        return due
+
+    def _looked_again(self, hosts: set[str], sources: Sequence[SourceReport]) -> list[Saved]:
+        """Cases with what has come since their findings, where that changes an answer."""
+        found = list(self._recently(hosts))
+        return [one for one in self._cased((), found, sources) if one.outcome is not Outcome.KNOWN] if found else []
 
     def _recalled(self, found: Sequence[Finding], cases: Mapping[str, str]) -> list[Finding]:
         """Those of the findings known before that a case lists; and how many it lists is known again."""
@@ -228,9 +263,17 @@ class Detector:
             else:
                 by_case[case][finding.id] = finding.rule_id
         assert self._sightings is not None
-        for case, findings in by_case.items():
-            self._sightings.count(case, findings, at=datetime.now(UTC), who=WHO)
+        places = {finding: case for case, findings in by_case.items() for finding in findings}
+        for one in self._sightings.claim(places) if places else ():
+            self._uncounted[places[one]][by_case[places[one]][one]] += 1
         return self._cased((), homeless, sources) if homeless else []
+
+    def _note_counts(self) -> None:
+        """An entry for each case that has had more findings than it lists."""
+        assert self._sightings is not None
+        for case in list(self._uncounted):
+            self._sightings.note(case, self._uncounted[case], at=datetime.now(UTC), who=WHO)
+            del self._uncounted[case]
 
     def _remember(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
@@ -264,6 +307,8 @@ class Detector:
             ends = max((m.time.isoformat() for m in finding.members if m.time), default="")
             before = self._seen_together.pop(key, "")
             self._seen_together[key] = max(before, ends)
+            if ends > before:
+                self._changed_together.add(key)
             if not before or begins > before:
                 self._pending.listed.setdefault(finding.id, finding)
         while len(self._seen_together) > _CORRELATED_KEPT:

@@ -153,13 +153,20 @@ class Taker:
         tally = self.tallies[key[0]]
         what = f"{chunk.stream}: no reader of growing logs recognises it"
         if found is None:
-            tally.problems[what] = 1
+            if self._streams(key[0]) == 1:
+                tally.problems[what] = 1
+            else:  # of many files some are of no known kind: that is no fault
+                tally.skipped[what] = 1
             return None
         tally.problems.pop(what, None)
+        tally.skipped.pop(what, None)
         if chunk.first > 1:
             found.warm(chunk.before())
         self._followers[key] = (found, chunk.part)
         return found
+
+    def _streams(self, name: str) -> int:
+        return next(source.state.streams for source in self.sources if source.name == name)
 
     def _count(self, name: str, report: SourceReport, size: int) -> None:
         tally = self.tallies[name]

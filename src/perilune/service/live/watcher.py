@@ -5,6 +5,7 @@ What fails is tried again: a full disk or a lost case store stops what needs it,
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -122,15 +123,15 @@ class Watcher:
         """Matches the next batches of the lake; those of this turn are still in memory."""
         if self.detector.pending > _MOST_PENDING:
             return False
-        looked = False
-        for batch in self.lake.manifest.batches(self._looked, 4):
-            tables = self._held.pop(batch.seq, None)
-            if tables is None:
-                tables = next(iter(self.lake.batches(batch.seq - 1, 1)))[1]
-            self.detector.look(tables)
-            self._looked = batch.seq
-            looked = True
-        return looked
+        before = self._looked
+        with self._trying("lake log"):
+            for batch in self.lake.manifest.batches(self._looked, 4):
+                tables = self._held.pop(batch.seq, None)
+                if tables is None:
+                    tables = next(iter(self.lake.batches(batch.seq - 1, 1)))[1]
+                self.detector.look(tables)
+                self._looked = batch.seq
+        return self._looked > before
 
     def _settle(self, *, last: bool) -> None:
         with self._trying("cases"):
@@ -138,12 +139,15 @@ class Watcher:
                 self.cases += saved.outcome == "new"
                 self.tell(saved)
             self.delays.extend(self.detector.delays())
+            if together := self.detector.to_recall():
+                self.lake.manifest.note("together", together)
             if self._looked > self.lake.manifest.detected:
                 self.lake.manifest.set_detected(self._looked)
 
     def refill(self) -> None:
         """Looks again at the newest rows that were looked at before: a new finding is seen with what was around."""
         detected = self.lake.manifest.detected
+        self.detector.recall(self.lake.manifest.notes("together"))
         known = [batch for batch in self.lake.manifest.batches() if batch.seq <= detected]
         while sum(batch.rows for batch in known) > REFILL_ROWS:
             known.pop(0)
@@ -242,7 +246,7 @@ class _Trying:
         if error is None:
             self.watcher.problems.pop(self.what, None)
             return False
-        if isinstance(error, PeriluneError | OSError):
+        if isinstance(error, PeriluneError | OSError | sqlite3.Error):
             self.watcher.note(self.what, str(error))
             return True
         return False
