@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 import click
 
@@ -124,8 +123,19 @@ def _program(name: str, hint: str) -> Check:
 
 
 def _audit() -> Check:
-    """Whether this machine's own executions could be recorded: the kernel's audit and the right to read it."""
-    kernel = Path("/proc/self/loginuid").exists()
-    root = hasattr(os, "geteuid") and os.geteuid() == 0
-    found = f"{'kernel audit' if kernel else 'no kernel audit'}, {'root' if root else 'not root'}"
-    return Check("live audit", kernel and root, found, "only recording on this machine needs it, not hunting")
+    """Whether this machine's own executions could be recorded. Asks the kernel and changes nothing."""
+    from contextlib import closing
+
+    from perilune.errors import SensorError
+    from perilune.service.netlink.control import Control
+    from perilune.service.netlink.reader import Reader
+
+    hint = "only `validate` and `watch` on this machine need it, not hunting"
+    try:
+        with closing(Control()) as control, closing(Reader()):
+            status = control.status()
+    except SensorError as error:
+        return Check("live audit", False, error.what, f"{error.hint}; {hint}" if error.hint else hint)
+    state = ("off now", "on", "on and locked")[min(status.enabled, 2)]
+    daemon = f"audit daemon {status.daemon}" if status.daemon else "no audit daemon"
+    return Check("live audit", status.enabled != 2, f"{state}, {daemon}, {status.lost:,} records lost since boot", hint)

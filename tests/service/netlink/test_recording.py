@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 
 import pytest
 
+from perilune.errors import SensorError
 from perilune.service.netlink import connections, creations, executions, record
 from perilune.service.netlink.control import Control
 from perilune.service.netlink.recording import BACKLOG, Mark, clear, parse_mark
@@ -107,6 +109,18 @@ def test_rules_taken_away_by_others_are_noticed(control: Control) -> None:
     with record(executions(LOGIN)) as recording:
         control.remove(_of(control, os.getpid())[0])
         assert not recording.is_whole()
+
+
+@pytest.mark.needs_root
+def test_a_rule_that_forbids_records_is_named(control: Control) -> None:
+    never = struct.pack("=3I", 1, 0, 0) + b"\xff" * 256 + bytes(4 * 193)  # -a task,never
+    control.add(never)
+    try:
+        with pytest.raises(SensorError, match="auditctl -d task,never"), record(executions(LOGIN)):
+            pass
+    finally:
+        control.remove(never)
+    assert not _of(control, os.getpid())
 
 
 def test_a_mark_is_read_back_from_its_key() -> None:

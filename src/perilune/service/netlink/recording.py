@@ -2,6 +2,9 @@
 
 What must be put back stands in the rules' own key, `perilune-PROCESS-STARTED-NUMBER-ENABLED-BACKLOG`. So several can
 record at once, the last one puts the audit back, and what a killed one has left is cleared away by the next.
+
+A process that is older than the audit's first switching on since boot is not recorded itself, only what it starts: boot
+with `audit=1` where the connections of old daemons matter.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from perilune.errors import SensorError
 from perilune.service.netlink.control import Control
 from perilune.service.netlink.messages import Status
 from perilune.service.netlink.reader import BUFFER, Losses, Reader
-from perilune.service.netlink.rules import Rule, key_of
+from perilune.service.netlink.rules import Rule, is_task_never, key_of
 
 BACKLOG = 8192  # records that the kernel keeps for its readers while this runs
 LOCKED = 2
@@ -118,6 +121,8 @@ def _begin(control: Control, rules: list[bytes]) -> None:
     status = control.status()
     if status.enabled == LOCKED:
         raise SensorError("the audit's rules are locked until the next boot", hint="add rules at boot instead")
+    if any(is_task_never(rule) for rule in control.rules()):
+        raise SensorError("an audit rule forbids records of system calls", hint="auditctl -d task,never")
     if not status.enabled:
         control.enable(1)
     if status.backlog_limit < BACKLOG:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from perilune.errors import SensorError
 
 _LIST_EXIT, _ALWAYS = 4, 2
+_LIST_TASK, _NEVER = 1, 0
 _MOST_FIELDS = 64
 _NUMBERS = struct.Struct("=3I64I64I64I64II")  # flags, action, count, calls, fields, values, operators, length of texts
 _EQUAL, _ANY_BIT = 0x4000_0000, 0x0800_0000
@@ -78,6 +79,11 @@ def key_of(data: bytes) -> str:
             return data[at : at + length].decode("utf-8", "replace")
         at += length if field in _TEXTS else 0
     return ""
+
+
+def is_task_never(data: bytes) -> bool:
+    """Whether this is `-a task,never`, with which no new process has its system calls recorded."""
+    return len(data) >= 8 and struct.unpack_from("=II", data) == (_LIST_TASK, _NEVER)
 
 
 # Fields whose value is the length of a text behind the numbers: SELinux's, watch, directory, executable
