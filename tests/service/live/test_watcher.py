@@ -12,7 +12,7 @@ from perilune.model.rules import RuleSet
 from perilune.service.live import detecting, status
 from perilune.service.live.watcher import Watcher
 from perilune.store.cases import CaseStore
-from tests.service.live.build import lines, pids, rules, watch
+from tests.service.live.build import event, lines, pids, rules, watch
 
 
 @pytest.fixture
@@ -68,6 +68,26 @@ def test_what_one_rule_finds_without_end_is_counted(tmp_path: Path, ruleset: Rul
     assert len(finding_ids(url)) == 400, "each finding is known once, listed or counted"
     counted = [entry.body["not_listed"] for entry in cases.load(summary.id).entries if entry.kind == "repeats"]
     assert sum(sum(rules.values()) for rules in counted) == 400 - summary.findings  # type: ignore[attr-defined]
+    cases.close()
+
+
+def test_a_case_of_many_hosts_has_an_end(tmp_path: Path, ruleset: RuleSet, url: str) -> None:
+    """The same address on every host is one case; it lists so many findings, and counts the rest."""
+    log, lake = tmp_path / "a.jsonl", tmp_path / "lake"
+    total = detecting.MOST_OF_CASE + 60
+    for first in (0, total // 2):
+        with log.open("ab") as stream:
+            for number in range(first, first + total // 2):
+                line = event(number, bad=True, host=f"host-{number}").replace(
+                    b"id %d" % number, b"curl 198.51.100.7/x.lua"
+                )
+                stream.write(line)
+        watch(lake, url, str(log), ruleset=ruleset)
+    cases = CaseStore(url)
+    summaries = cases.queue(limit=1000)
+    assert len(finding_ids(url)) == total
+    assert max(summary.findings for summary in summaries) <= detecting.MOST_OF_CASE
+    assert len(summaries) < 5
     cases.close()
 
 
@@ -172,8 +192,6 @@ def test_a_source_that_is_gone_is_told_and_comes_back(tmp_path: Path, ruleset: R
 def test_clocks_that_step(tmp_path: Path, ruleset: RuleSet, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Events from before and after, and a watcher whose own clock goes back a day: rows and findings are whole."""
     from datetime import UTC, datetime, timedelta
-
-    from tests.service.live.build import event
 
     log, lake = tmp_path / "a.jsonl", tmp_path / "lake"
     now = datetime.now(UTC)

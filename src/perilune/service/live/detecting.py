@@ -35,6 +35,7 @@ from perilune.surroundings import Surroundings, load_surroundings
 from perilune.triage.suppression import suppress
 
 LISTED = 50  # findings of one rule that a case lists of one host; further ones are counted
+MOST_OF_CASE = 100  # findings that it lists besides the first of each rule: every growth writes all of it
 TOGETHER = 400  # rows matched together: no more than a hunt's limit for one rule can come of them
 RECENT = 60  # findings of a host that a new one is seen together with
 _RECALLED = 200  # cases that a new watcher looks up to know what they list
@@ -57,6 +58,15 @@ class Saved:
     case: Case
     outcome: Outcome
     findings: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A stored case, as far as one must know whether it has room."""
+
+    id: str
+    size: int
+    rules: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -87,6 +97,8 @@ class Detector:
         self._recent: dict[str, deque[tuple[int, Finding]]] = {}
         self._listed: Counter[tuple[str, str]] = Counter()
         self._case_of: dict[tuple[str, str], str] = {}
+        self._known_cases: dict[str, _Known] = {}
+        self._by_key: dict[str, str] = {}
         self._uncounted: dict[str, Counter[str]] = defaultdict(Counter)
         self._again: dict[str, list[float]] = {}
         self._seen_together: dict[str, str] = {}
@@ -235,15 +247,53 @@ class Detector:
         beside = replace(self._beside.around, learned=self._past.about(judged.findings) if self._past else None)
         cases, _ = investigate(judged, self._window, sources, beside, self._said)
         new = {finding.id for finding in listed}
-        mine = [(case, sum(finding.id in new for finding in case.findings)) for case in cases]
-        return [self._saved(case, count) for case, count in mine if count]
+        return [self._saved(case, new) for case in cases if any(finding.id in new for finding in case.findings)]
 
-    def _saved(self, case: Case, findings: int) -> Saved:
+    def _saved(self, case: Case, new: set[str]) -> Saved:
+        """Keeps a case with the new findings that it has room for; the rest are counted in it."""
         assert self._cases is not None
+        known = self._stored(case)
+        mine = sorted(
+            (finding for finding in case.findings if finding.id in new),
+            key=lambda f: (known is not None and f.rule_id in known.rules, -f.score, f.time is None, f.time),
+        )
+        fresh = {f.id for f in _first_of_rules(mine) if known is None or f.rule_id not in known.rules}
+        room = max(len(fresh), MOST_OF_CASE - (known.size if known is not None else 0))
+        over = {finding.id: finding.rule_id for finding in [f for f in mine if f.id not in fresh][room - len(fresh) :]}
+        case = replace(case, findings=tuple(f for f in case.findings if f.id not in over))
         at, said = datetime.now(UTC), self._said
-        stored, outcome = self._cases.save(case, at=at, who=WHO, weigh=lambda one: reconsider(one, said))
+        if known is not None and len(over) == len(mine):
+            stored, outcome = self._cases.load(known.id), Outcome.KNOWN
+        else:
+            stored, outcome = self._cases.save(case, at=at, who=WHO, weigh=lambda one: reconsider(one, said))
+        self._know(stored, case.key)
         self._count_listed(stored, case.findings)
-        return Saved(stored, outcome, findings)
+        self._claim(dict.fromkeys(over, stored.id), over)
+        for finding in mine:
+            if finding.id in over:
+                self._case_of[finding.rule_id, finding.host] = stored.id
+                self._listed[finding.rule_id, finding.host] = LISTED
+        return Saved(stored, outcome, len(mine))
+
+    def _stored(self, case: Case) -> _Known | None:
+        """What is known of the stored case that these findings belong to, if there is one."""
+        assert self._cases is not None and self._sightings is not None
+        held = Counter(self._sightings.known([finding.id for finding in case.findings]).values())
+        number = held.most_common(1)[0][0] if held else self._by_key.get(case.key)
+        if number is None:
+            return None
+        if number not in self._known_cases:
+            self._know(self._cases.load(number), case.key)
+        return self._known_cases[number]
+
+    def _know(self, stored: Case, key: str) -> None:
+        rules = frozenset(finding.rule_id for finding in stored.findings)
+        self._known_cases.pop(stored.id, None)
+        self._known_cases[stored.id] = _Known(stored.id, len(stored.findings), rules)
+        self._by_key[key] = stored.id
+        for held in (self._known_cases, self._by_key):
+            while len(held) > _HOSTS:
+                del held[next(iter(held))]
 
     def _count_listed(self, stored: Case, found: Iterable[Finding]) -> None:
         counts = Counter((finding.rule_id, finding.host) for finding in stored.findings)
@@ -262,11 +312,15 @@ class Detector:
                 homeless.append(finding)
             else:
                 by_case[case][finding.id] = finding.rule_id
-        assert self._sightings is not None
-        places = {finding: case for case, findings in by_case.items() for finding in findings}
-        for one in self._sightings.claim(places) if places else ():
-            self._uncounted[places[one]][by_case[places[one]][one]] += 1
+        for case, findings in by_case.items():
+            self._claim(dict.fromkeys(findings, case), findings)
         return self._cased((), homeless, sources) if homeless else []
+
+    def _claim(self, places: Mapping[str, str], rules: Mapping[str, str]) -> None:
+        """Gives findings to cases that do not list them, and remembers to say how many of which rules."""
+        assert self._sightings is not None
+        for one in self._sightings.claim(places) if places else ():
+            self._uncounted[places[one]][rules[one]] += 1
 
     def _note_counts(self) -> None:
         """An entry for each case that has had more findings than it lists."""
@@ -349,3 +403,8 @@ class Detector:
             self._beside = load_surroundings(self._content, datetime.now(UTC).date())
             self._past = history.load(self._baseline) if self._baseline else None
             self._said = self._cases.feedback()
+
+
+def _first_of_rules(findings: Iterable[Finding]) -> list[Finding]:
+    """The first finding of each rule."""
+    return list({finding.rule_id: finding for finding in reversed(list(findings))}.values())
