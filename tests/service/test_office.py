@@ -54,7 +54,7 @@ def test_a_secret_in_the_settings_or_nowhere_is_refused(office: Office, says: st
 
 @pytest.mark.parametrize("office", [""], indirect=True)
 def test_an_unknown_connector_is_said_with_those_that_there_are(office: Office) -> None:
-    with pytest.raises(UsageError, match="simulated, linux, defender, cortex_xdr"):
+    with pytest.raises(UsageError, match="simulated, linux, ssh, defender, cortex_xdr"):
         office.connector("magic")
 
 

@@ -12,6 +12,7 @@ from perilune import plugins
 from perilune.connectors.cortex_xdr import CortexXdr, Key, tenant_base
 from perilune.connectors.defender import API, Defender, Secrets, region_base
 from perilune.connectors.linux import Linux
+from perilune.connectors.linux.ssh import Ssh, Way
 from perilune.connectors.simulated import Simulated
 from perilune.errors import UsageError
 from perilune.model.case import Case
@@ -26,7 +27,7 @@ from perilune.store.cases import CaseStore
 from perilune.store.database import Database
 from perilune.store.runs import RunStore
 
-BUILT_IN = ("simulated", "linux", "defender", "cortex_xdr")
+BUILT_IN = ("simulated", "linux", "ssh", "defender", "cortex_xdr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Office:
         if name == "linux":
             management = load_safe_list(self.content).management
             return Desk(Linux(self.settings.home / "linux", management), self.cases)
+        if name == "ssh":
+            return Desk(_ssh(self.settings, load_safe_list(self.content).management), self.cases)
         if name == "defender":
             return Desk(_defender(self.settings), self.cases)
         if name == "cortex_xdr":
@@ -83,6 +86,23 @@ class Office:
         users = set(case.users)
         queue = self.cases.queue(limit=1000)
         return [one.id for one in queue if one.id != case.id and (one.host == case.host or users & set(one.users))]
+
+
+def _ssh(settings: Settings, management: tuple[str, ...]) -> Connector:
+    given = settings.connectors.get("ssh", {})
+    pairs = [one.partition("=") for one in given.get("addresses", "").split(",") if one.strip()]
+    if wrong := [name for name, sign, address in pairs if not (sign and address.strip())]:
+        hint = "name=address[:port], with commas between them"
+        raise UsageError(f"{wrong[0]!r} has no address", where="connectors.ssh.addresses", hint=hint)
+    way = Way(
+        user=given.get("user", "root"),
+        pinned=Path(given.get("pinned", str(settings.home / "known_hosts"))),
+        key=Path(given["key"]) if "key" in given else None,
+        addresses={name.strip().lower(): address.strip() for name, _, address in pairs},
+        sudo=given.get("sudo", "no").lower() in ("yes", "true"),
+        python=given.get("python", "python3"),
+    )
+    return Ssh(way, management)
 
 
 def _defender(settings: Settings) -> Connector:

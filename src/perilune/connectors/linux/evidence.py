@@ -8,8 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
+from perilune.connectors.linux import plain
 from perilune.connectors.linux.kept import Keeper
 from perilune.connectors.linux.proc import PROC, processes, started_at
 from perilune.errors import ConnectorError
@@ -73,7 +72,7 @@ class Evidence:
 
     def _write(self, folder: Path) -> int:
         found = list(processes())
-        lines = [msgspec.json.encode(_facts(one.pid, one.parent, started_at(one).isoformat())) for one in found]
+        lines = [plain.encode(_facts(one.pid, one.parent, started_at(one).isoformat())) for one in found]
         (folder / "processes.jsonl").write_bytes(b"\n".join(lines[:MAX_PROCESSES]) + b"\n")
         for name in _TEXTS:
             text = _read(PROC / name)

@@ -12,11 +12,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
+from perilune.connectors.linux import plain
 from perilune.errors import ConnectorError
 from perilune.model.actions import Action, Kind, Observation, Outcome, Receipt, Request, State, TargetType
 
@@ -27,24 +26,28 @@ PATIENCE = 20
 _DOMAIN = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)+")
 
 
-class _Set(msgspec.Struct):
+@dataclass(frozen=True, slots=True)
+class _Set:
     """A set as `nft -j` lists it, as far as it is asked for."""
 
     name: str
-    elem: list[object] = []
+    elem: list[object] = field(default_factory=list)
 
 
-class _Chain(msgspec.Struct):
+@dataclass(frozen=True, slots=True)
+class _Chain:
     hook: str = ""
     policy: str = ""
 
 
-class _Entry(msgspec.Struct):
+@dataclass(frozen=True, slots=True)
+class _Entry:
     set: _Set | None = None
     chain: _Chain | None = None
 
 
-class _Listing(msgspec.Struct):
+@dataclass(frozen=True, slots=True)
+class _Listing:
     nftables: list[_Entry]
 
 
@@ -251,7 +254,10 @@ def _listed(table: str) -> list[_Entry]:
         if "No such file" in done.stderr:
             return []
         raise ConnectorError(f"nft: {done.stderr.strip()}")
-    return msgspec.json.decode(done.stdout, type=_Listing).nftables
+    try:
+        return plain.decode(done.stdout.encode(), _Listing).nftables
+    except ValueError as error:
+        raise ConnectorError(f"nft lists what is not understood: {error}") from error
 
 
 def _nft(script: str) -> None:

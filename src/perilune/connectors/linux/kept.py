@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
+from perilune.connectors.linux import plain
 
 T = TypeVar("T")
 _NAME = re.compile(r"[^A-Za-z0-9_.-]")
@@ -32,7 +32,7 @@ class Keeper:
             return
         fresh = path.with_suffix(f".{os.getpid()}")
         with fresh.open("xb") as stream:
-            stream.write(msgspec.json.encode(entry))
+            stream.write(plain.encode(entry))
             stream.flush()
             os.fsync(stream.fileno())
         fresh.replace(path)
@@ -40,8 +40,8 @@ class Keeper:
 
     def load(self, key: str, kind: type[T]) -> T | None:
         try:
-            return msgspec.json.decode(self.path(key).read_bytes(), type=kind)
-        except (FileNotFoundError, msgspec.DecodeError):
+            return plain.decode(self.path(key).read_bytes(), kind)
+        except (FileNotFoundError, ValueError):
             return None
 
     def newest(self, kind: type[T]) -> Iterator[tuple[str, T]]:
