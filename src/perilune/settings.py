@@ -7,6 +7,7 @@ A setting comes from, in falling order: a command's option, the environment (`PE
 from __future__ import annotations
 
 import os
+import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -26,7 +27,8 @@ class Settings:
     rules  folders of Sigma rules to load besides the pack
     feeds  TAXII collections that `perilune lists refresh` fetches; none by default
     baseline  the folder of the learned history
-    connectors  of products that actions are done on, by name: `[connectors.defender]`; secrets by `…_env` or `…_file`
+    logs   folders of logs that people may hunt in from the console, by the name that they see: `[logs]`
+    connectors  of products that actions are done on, by name: `[connectors.defender]`; secrets by `…_env`, `…_file`, `…_keyring`
     """
 
     home: Path
@@ -35,6 +37,7 @@ class Settings:
     feeds: tuple[Feed, ...] = ()
     baseline: str = "baseline"
     connectors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    logs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def baseline_folder(self) -> Path:
@@ -114,7 +117,10 @@ def _checked(settings: Settings, found: dict[str, object]) -> Settings:
         raise UsageError("setting 'feeds' must be tables, [feeds.NAME]")
     settings = replace(settings, feeds=tuple(parse_feed(str(name), one) for name, one in feeds.items()))
     connectors = _connectors(found.get("connectors", {}))
-    return replace(settings, store=store, rules=tuple(rules), baseline=baseline, connectors=connectors)
+    logs = found.get("logs", {})
+    if not isinstance(logs, dict) or not all(isinstance(one, str) for one in logs.values()):
+        raise UsageError("setting 'logs' must be folders by name, [logs]")
+    return replace(settings, store=store, rules=tuple(rules), baseline=baseline, connectors=connectors, logs=logs)
 
 
 def _connectors(given: object) -> dict[str, dict[str, str]]:
@@ -131,7 +137,8 @@ def connector_value(settings: Settings, name: str, key: str) -> str:
     """What the settings say of a connector; a secret from the variable or file that they name, never from them."""
     given = settings.connectors.get(name, {})
     where = f"connectors.{name}"
-    found = given.get(key) or _secret(given.get(f"{key}_env", ""), given.get(f"{key}_file", ""), where)
+    found = given.get(key) or _kept(given.get(f"{key}_keyring", ""), where)
+    found = found or _secret(given.get(f"{key}_env", ""), given.get(f"{key}_file", ""), where)
     if not found:
         raise UsageError(f"the setting {key} is missing", where=where, hint=f"[{where}] in config.toml")
     return found
@@ -151,7 +158,38 @@ def _secret(variable: str, path: str, where: str) -> str:
         return value
     if not path:
         return ""
+    _refuse_open(Path(path).expanduser(), where)
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the secret cannot be read: {error}", where=where) from None
+
+
+def _refuse_open(path: Path, where: str) -> None:
+    """A file that others may read holds no secret; that it is not there is said where it is read."""
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return
+    if mode & 0o077:
+        raise UsageError(f"the secret in {path} may be read by others", where=where, hint=f"chmod 600 {path}")
+
+
+def _kept(entry: str, where: str) -> str:
+    """A secret in the system's keyring, `SERVICE/NAME`; empty where the setting names none."""
+    if not entry:
+        return ""
+    try:
+        import keyring
+        from keyring.errors import KeyringError
+    except ImportError as error:
+        raise UsageError("the keyring is not installed", where=where, hint="pip install 'perilune[keyring]'") from error
+    service, _, name = entry.partition("/")
+    try:
+        found = keyring.get_password(service, name)
+    except KeyringError as error:
+        raise UsageError(f"the keyring does not answer: {type(error).__name__}", where=where) from error
+    if found is None:
+        hint = f"keyring set {service} {name or 'NAME'}"
+        raise UsageError(f"the keyring has no {entry}", where=where, hint=hint)
+    return found

@@ -12,9 +12,9 @@ from starlette.responses import PlainTextResponse, Response
 from perilune import __version__
 from perilune.errors import StoreError
 from perilune.model.roles import Role
-from perilune.web import api, api_runs, events, passwords, problems
+from perilune.web import api, api_jobs, api_runs, events, passwords, problems
 from perilune.web.guard import Guard
-from perilune.web.pages import audit, case, login, queue, runs, tokens, users
+from perilune.web.pages import audit, case, hunts, login, queue, runs, tokens, users
 from perilune.web.problems import not_found
 from perilune.web.rooms import Rooms, rooms
 
@@ -40,7 +40,7 @@ def make_app(held: Rooms) -> FastAPI:
         lifespan=_living,
     )
     app.state.rooms = held
-    for room in (login, events, queue, runs, case, users, audit, tokens, api, api_runs):
+    for room in (login, events, queue, runs, case, users, audit, hunts, tokens, api, api_runs, api_jobs):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_api_route("/health", _health, include_in_schema=False)
@@ -56,11 +56,13 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
     """While it serves, it drives runs."""
     held = app.state.rooms
     held.driver.start()
+    held.crew.start()
     try:
         yield
     finally:
         held.closing = True
         held.driver.stop()
+        held.crew.stop()
 
 
 def make_first_admin(held: Rooms) -> str | None:

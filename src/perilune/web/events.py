@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from perilune.errors import StoreError
 from perilune.store import runlist
-from perilune.web import respond
+from perilune.web import jobs, respond
 from perilune.web.auth import Reader
 from perilune.web.rooms import Rooms, rooms
 
@@ -35,6 +35,13 @@ def run(request: Request, caller: Reader, run_id: str) -> Response:
     held = rooms(request)
     id = respond.find(held, run_id).id
     return _stream(held, lambda: runlist.version(held.database, id))
+
+
+@router.get("/jobs/{job_id}/events")
+def job(request: Request, caller: Reader, job_id: str) -> Response:
+    held = rooms(request)
+    id = jobs.find(held, job_id).id
+    return _stream(held, lambda: held.crew.store.load(id).state)
 
 
 def _stream(held: Rooms, version: Callable[[], str]) -> Response:

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from perilune.web.options import Options
 
 BODY_MOST = 256 * 1024
+UPLOADS = frozenset({"/hunts", "/api/v1/hunts"})  # which take files, as large as the options allow
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 POLICY = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -30,7 +31,7 @@ HEADERS = {
 
 
 class TooLarge(Exception):
-    """A body beyond `BODY_MOST`; raised into whoever reads it."""
+    """A body beyond what its address takes; raised into whoever reads it."""
 
 
 class Guard:
@@ -57,7 +58,7 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, _bounded(receive), noting)
+            await self._app(scope, _bounded(receive, self._most(scope)), noting)
         except TooLarge:
             if begun:
                 raise
@@ -69,11 +70,14 @@ class Guard:
         if names and _name(host) not in names:
             return 421, "this console is not known under that name; open it at " + self._options.address
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or len(length) > 12 or int(length) > BODY_MOST:
+        if not length.isdecimal() or len(length) > 12 or int(length) > self._most(scope):
             return 413, "the request is too large"
         if scope["method"] not in SAFE and not _is_own(headers, host):
             return 403, "this request came from another site"
         return None
+
+    def _most(self, scope: Scope) -> int:
+        return self._options.upload_most if scope["path"] in UPLOADS else BODY_MOST
 
     def _dressed(self, send: Send) -> Send:
         async def dressed(message: Message) -> None:
@@ -88,14 +92,14 @@ class Guard:
         return dressed
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most: int) -> Receive:
     seen = 0
 
     async def bounded() -> Message:
         nonlocal seen
         message = await receive()
         seen += len(message.get("body", b""))
-        if seen > BODY_MOST:
+        if seen > most:
             raise TooLarge
         return message
 

@@ -12,7 +12,10 @@ from perilune.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`public`: the https address at which a reverse proxy shows the console; `proxy`: where it connects from."""
+    """`public`: the https address at which a reverse proxy shows the console; `proxy`: where it connects from.
+
+    upload_most: bytes of the files that are uploaded at once
+    """
 
     host: str = "127.0.0.1"
     port: int = 8059
@@ -20,6 +23,7 @@ class Options:
     key: Path | None = None
     public: str = ""
     proxy: str = "127.0.0.1"
+    upload_most: int = 200_000_000
 
     @property
     def secure(self) -> bool:

@@ -12,11 +12,13 @@ from starlette.requests import Request
 from perilune.model.case import Status
 from perilune.model.rules import Level
 from perilune.service.driving import Driver
+from perilune.service.jobs import Crew
 from perilune.service.office import Office
 from perilune.settings import Settings
 from perilune.store import audit
 from perilune.store.cases import CaseStore
 from perilune.store.database import Database
+from perilune.store.jobs import JobStore
 from perilune.store.queue import count_cases, last_change
 from perilune.store.runlist import count_awaiting
 from perilune.store.runs import RunStore
@@ -42,6 +44,7 @@ class Rooms:
     users: UserStore
     sessions: SessionStore
     driver: Driver
+    crew: Crew
     now: Callable[[], datetime] = _now
     logins: Limit = field(default_factory=lambda: Limit(burst=20, rate=0.2))
     asks: Limit = field(default_factory=lambda: Limit(burst=120, rate=20))
@@ -97,7 +100,9 @@ def open_rooms(settings: Settings, options: Options) -> Rooms:
     """The stores of one installation."""
     database = Database(settings.store_url)
     office = Office(settings, database, CaseStore(settings.store_url), RunStore(database))
-    return Rooms(options, office, UserStore(database), SessionStore(database), Driver(office))
+    return Rooms(
+        options, office, UserStore(database), SessionStore(database), Driver(office), Crew(settings, JobStore(database))
+    )
 
 
 def rooms(request: Request) -> Rooms:

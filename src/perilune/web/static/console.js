@@ -87,3 +87,97 @@ if (live) {
   });
   addEventListener("pagehide", () => stream.close());
 }
+
+// Completion of names in a query: tables, columns, operators, functions, from our own list.
+const editor = document.querySelector("textarea[data-words]");
+
+class Completion {
+  constructor(field, words) {
+    this.field = field;
+    this.words = words;
+    this.list = document.createElement("ul");
+    this.list.id = "choices";
+    this.list.className = "choices";
+    this.list.hidden = true;
+    this.list.setAttribute("role", "listbox");
+    this.list.setAttribute("aria-label", "Names");
+    field.after(this.list);
+    field.setAttribute("aria-autocomplete", "list");
+    field.setAttribute("aria-controls", "choices");
+    field.addEventListener("input", () => this.offer());
+    field.addEventListener("blur", () => this.close());
+    field.addEventListener("keydown", (event) => this.pressed(event));
+  }
+
+  begun() {
+    return this.field.value.slice(0, this.field.selectionStart).match(/[A-Za-z_][A-Za-z0-9_-]*$/)?.[0] ?? "";
+  }
+
+  offer() {
+    const begun = this.begun().toLowerCase();
+    const fits = ([word]) => word.toLowerCase().startsWith(begun) && word.toLowerCase() !== begun;
+    const found = begun.length < 2 ? [] : this.words.filter(fits).slice(0, 8);
+    if (!found.length) return this.close();
+    this.list.replaceChildren(...found.map(([word, kind], index) => this.line(word, kind, index)));
+    this.list.hidden = false;
+    this.choose(0);
+  }
+
+  line(word, kind, index) {
+    const line = document.createElement("li");
+    const note = document.createElement("small");
+    line.id = `choice-${index}`;
+    line.setAttribute("role", "option");
+    line.dataset.word = word;
+    note.textContent = kind;
+    line.append(word, note);
+    line.addEventListener("mousedown", (event) => (event.preventDefault(), this.take(word)));
+    return line;
+  }
+
+  choose(index) {
+    const lines = [...this.list.children];
+    this.at = (index + lines.length) % lines.length;
+    lines.forEach((line, number) => line.setAttribute("aria-selected", String(number === this.at)));
+    this.field.setAttribute("aria-activedescendant", `choice-${this.at}`);
+  }
+
+  take(word) {
+    const end = this.field.selectionStart;
+    this.field.setRangeText(word, end - this.begun().length, end, "end");
+    this.close();
+  }
+
+  close() {
+    this.list.hidden = true;
+    this.field.removeAttribute("aria-activedescendant");
+  }
+
+  pressed(event) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return this.field.form.requestSubmit();
+    if (this.list.hidden) return;
+    const acts = {
+      ArrowDown: () => this.choose(this.at + 1),
+      ArrowUp: () => this.choose(this.at - 1),
+      Tab: () => this.take(this.list.children[this.at].dataset.word),
+      Enter: () => this.take(this.list.children[this.at].dataset.word),
+      Escape: () => this.close(),
+    };
+    if (!Object.hasOwn(acts, event.key)) return;
+    event.preventDefault();
+    event.stopPropagation();
+    acts[event.key]();
+  }
+}
+
+if (editor) {
+  const request = new XMLHttpRequest();
+  request.responseType = "json";
+  request.open("GET", editor.dataset.words);
+  request.onload = () => {
+    const { tables = [], columns = [], language = [] } = request.response ?? {};
+    const marked = (words, kind) => words.map((word) => [word, kind]);
+    new Completion(editor, [...marked(tables, "table"), ...marked(columns, "column"), ...marked(language, "KQL")]);
+  };
+  request.send();
+}
