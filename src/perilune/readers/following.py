@@ -39,7 +39,12 @@ compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
 
 NOT_LINES = frozenset({"evtx", "parquet", "compiled-lua", "script"})  # whose files do not grow line by line
 _OF_EVENT = re.compile(rb"type=(\w+) msg=audit\([\d.]+:(\d+)\):")
-_SEVERAL = frozenset("SYSCALL EXECVE PATH CWD PROCTITLE SOCKADDR BPRM_FCAPS MMAP FD_PAIR MQ_OPEN IPC OBJ_PID".split())
+# Records that are an event by themselves; any other is followed by more, up to an EOE, or waits in vain for a moment
+_ALONE = re.compile(
+    rb"(?:USER|CRED|SERVICE|DAEMON|SYSTEM|ADD|DEL|GRP|ACCT|CHGRP|CHUSER|ROLE|CRYPTO|VIRT|SOFTWARE|KERNEL|TTY)(?:_.*)?"
+    rb"|CONFIG_CHANGE|LOGIN|SECCOMP|ANOM_.*|UNKNOWN\[.*"
+)
+_BEGINNING = 64  # bytes by which a header is known again
 _HELD_BYTES = 1 << 20  # of an audit log that wait for the rest of an event
 
 
@@ -98,12 +103,13 @@ class Follower:
         if isinstance(reader, _Audit):
             reader.first = first
         reader = _dated(reader, self._source)
-        text = io.BytesIO(self._header + data)
+        header = b"" if data.startswith(self._header[:_BEGINNING]) else self._header
+        text = io.BytesIO(header + data)
         origin = self._normalizer.begin(self._source.name, reader.name)
         tally = Tally(self._limits)
         found = list(_tables(reader, cast(BinaryIO, text), self._normalizer, tally, self._limits))
         found += self._normalizer.flush()
-        shift = 0 if numbered else first - 1 - self._header.count(b"\n")
+        shift = 0 if numbered else first - 1 - header.count(b"\n")
         rows = tuple(_hosted(_shifted(table, shift), self._host) for table in found)
         return rows, tally.report(self._source, origin)
 
@@ -145,11 +151,11 @@ class Joining:
         self._since = 0.0
 
     def add(self, tables: Sequence[Table]) -> list[Table]:
-        whole = [one for table in tables if (one := self._window.take(table)) is not None]
         now = time.monotonic()
         if not self._window.waiting:
             self._since = now
-        elif now - self._since > self._patience and (rest := self._window.rest()) is not None:
+        whole = [one for table in tables if (one := self._window.take(table)) is not None]
+        if self._window.waiting and now - self._since >= self._patience and (rest := self._window.rest()) is not None:
             whole.append(rest)
         return [item for item in with_derived(iter(whole)) if isinstance(item, Table)]
 
@@ -202,7 +208,7 @@ def closed_events(data: bytes) -> int:
             kind, serial = found.groups()
             if kind == b"EOE":
                 open_events.discard(serial)
-            elif kind.decode() in _SEVERAL:
+            elif not _ALONE.fullmatch(kind):
                 open_events.add(serial)
         if not open_events:
             safe = end
