@@ -154,3 +154,82 @@ def test_ids_of_checks_are_unique_and_each_says_what_to_do() -> None:
     assert all(len(one.hint) > 20 for one in LINTS)
     kept = {"hits", "misses", "hits-several", "misses-several", "events", "id-unique", "title-unique", "file-name"}
     assert {one.id for one in LINTS} - set(CARELESS) == kept, "a check without an example of what it finds"
+
+
+CORRELATION = """\
+title: Mail Store Read Again and Again by Lua
+id: 9b1c2f3e-1f0a-4c62-8a53-1e7f5f2d9c10
+status: experimental
+description: >-
+  A Lua interpreter is given files of the mail store many times within minutes, as a collection of mail would do.
+references:
+  - https://attack.mitre.org/techniques/T1059/011/
+author: Perilune authors
+date: 2026-11-21
+tags:
+  - attack.collection
+  - attack.t1059.011
+correlation:
+  type: event_count
+  rules:
+    - mail_read
+  group-by:
+    - Computer
+  timespan: 5m
+  condition:
+    gte: 3
+falsepositives:
+  - Mail filters that are written in Lua
+level: medium
+license: Apache-2.0
+perilune:
+  guide: t1059.011
+---
+title: Mail Store Read by Lua
+name: mail_read
+logsource:
+  category: process_creation
+detection:
+  mail:
+    Image|endswith: '/lua'
+    CommandLine|contains: '/var/mail/'
+  condition: mail
+"""
+_STORY = (
+    "  - - {{table: DeviceProcessEvents, at: 0, times: {}, every: 1, row: {{DeviceName: a, FolderPath: /bin/lua}}}}\n"
+)
+CASES = f"hit:\n{_STORY.format(3) * 2}miss:\n{_STORY.format(2) * 2}"
+
+
+def test_a_careful_correlation_has_no_fault_and_its_part_needs_no_id(tmp_path: Path) -> None:
+    assert faults(tmp_path, CORRELATION, CASES, "mail_often") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("level: medium", "level: urgent", "level"),
+        ("    - mail_read", "    - mail_written", "evaluates"),
+        ("timespan: 5m", "timespan: soon", "evaluates"),
+        ("process_creation\ndetection:\n  mail:\n    Image|endswith: '/lua'\n    CommandLine|contains: '/var/mail/'",
+         "script\ndetection:\n  mail:\n    AccountUpn: x", "field-filled"),
+        ("condition: mail\n", "condition: mail\n  more: {Image: x}\n", "selection-used"),
+        ("guide: t1059.011", "guide: t1", "guide"),
+    ],
+)  # fmt: skip
+def test_checks_find_what_is_wrong_with_a_correlation_or_its_part(
+    old: str, new: str, name: str, tmp_path: Path
+) -> None:
+    assert old in CORRELATION
+    text = CORRELATION.replace(old, new)
+    assert name in {fault.lint for fault in faults(tmp_path, text, CASES, "mail_often")}
+
+
+def test_cases_beside_a_correlation_are_counted_and_read(tmp_path: Path) -> None:
+    one = f"hit:\n{_STORY.format(3)}miss:\n{_STORY.format(2)}"
+    assert {fault.lint for fault in faults(tmp_path, CORRELATION, one, "mail_often")} == {
+        "hits-several",
+        "misses-several",
+    }
+    (fault,) = faults(tmp_path, CORRELATION, EVENTS, "mail_often")
+    assert fault.lint == "events" and "a case is a list of events" in fault.what

@@ -70,7 +70,7 @@ def lint(paths: Sequence[Path], *, house: bool, exclude: Iterable[str] = ()) -> 
         raise UsageError(f"there is no check {', '.join(unknown)}", hint=f"there are {', '.join(sorted(ids))}")
     chosen = [one for one in LINTS if (house or not one.house) and one.id not in set(exclude)]
     known = linting.Surroundings(attack.packaged().names, filled())
-    return linting.check(paths or packaged(), known, chosen)
+    return linting.check(paths or packaged(_TRIED), known, chosen)
 
 
 def print_faults(found: linting.Report) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from perilune.detection import placeholders, proofs, sigma
+from perilune.detection import linking, placeholders, proofs, sigma, stories
 from perilune.detection.documents import Document, documents
 from perilune.detection.files import find_files
 from perilune.errors import RuleError
@@ -36,6 +36,8 @@ class Subject:
     """One rule as it is looked at. `rule` is absent where it cannot be evaluated, `refused` says why.
 
     events  those beside it; absent where there is no such file
+    cases   those beside a correlation, in the place of events
+    part    whether it only serves a correlation of its own file, and needs no id, level or events
     """
 
     document: Document
@@ -44,6 +46,8 @@ class Subject:
     events: tuple[proofs.Event, ...] | None
     events_fault: RuleError | None
     known: Surroundings
+    cases: tuple[stories.Story, ...] = ()
+    part: bool = False
 
     @property
     def path(self) -> Path:
@@ -55,6 +59,11 @@ class Subject:
     def texts(self, name: str) -> list[str]:
         given = self.get(name)
         return [str(item) for item in given] if isinstance(given, list) else []
+
+    def count(self, kind: str) -> int:
+        """How many events or cases of a kind stand beside it."""
+        kinds = [event.kind for event in self.events or ()] + [case.kind for case in self.cases]
+        return kinds.count(kind)
 
     @property
     def is_context(self) -> bool:
@@ -106,9 +115,41 @@ def check(paths: Iterable[Path], known: Surroundings, lints: Sequence[Lint]) -> 
             elif "filter" not in one.data:
                 found.append(one)
     known = Surroundings(known.techniques, known.filled, _places(found, "id"), _places(found, "title"))
+    correlations = {document.origin for document in found if is_correlation(document)}
+    refused = _refused(found, values)
     for document in found:
-        faults.extend(faults_of(_subject(document, values, known), lints))
+        part = document.origin in correlations and not is_correlation(document) and "id" not in document.data
+        chosen = [lint for lint in lints if lint.id in OF_PARTS] if part else lints
+        faults.extend(faults_of(_subject(document, values, known, refused, part=part), chosen))
     return Report(len(found), tuple(faults))
+
+
+# Checks that hold for a rule which only serves a correlation of its own file; findings never show it
+OF_PARTS = frozenset(
+    ("title", "title-unique", "evaluates", "field-filled", "selection-used", "word-anchored", "pattern-anchored",
+     "pattern-short")
+)  # fmt: skip
+
+
+def is_correlation(document: Document) -> bool:
+    return "correlation" in document.data
+
+
+Refusals = Mapping[tuple[str, str], str]
+
+
+def _refused(found: Sequence[Document], values: Sequence[Document]) -> Refusals:
+    """By file and title, why a correlation cannot be evaluated: each is tried with the rules that it names."""
+    named: set[str] = set()
+    for document in found:
+        given = document.data.get("correlation")
+        rules = given.get("rules") if isinstance(given, Mapping) else None
+        named |= {str(name) for name in rules} if isinstance(rules, list) else {str(rules)}
+    needed = [one for one in found if is_correlation(one) or {str(one.data.get(n)) for n in ("id", "name")} & named]
+    if not any(map(is_correlation, needed)):
+        return {}
+    linked = linking.link(sigma.of_documents([*values, *needed]))
+    return {(one.source.rpartition(":")[0], one.title): one.reason for one in linked.refused}
 
 
 def faults_of(subject: Subject, lints: Sequence[Lint]) -> Iterator[Fault]:
@@ -125,22 +166,29 @@ def _places(found: Iterable[Document], name: str) -> dict[str, list[str]]:
     return places
 
 
-def _subject(document: Document, values: Sequence[Document], known: Surroundings) -> Subject:
-    rule, refused = _evaluated(document, values)
+def _subject(
+    document: Document, values: Sequence[Document], known: Surroundings, refusals: Refusals, *, part: bool
+) -> Subject:
+    rule, refused = _evaluated(document, values, refusals)
     path = proofs.beside(Path(document.origin))
-    events, fault = None, None
-    if path.is_file():
+    events: tuple[proofs.Event, ...] | None = None
+    cases: tuple[stories.Story, ...] = ()
+    fault = None
+    if path.is_file() and not part:
         try:
-            events = proofs.load(path)
+            if is_correlation(document):
+                cases = stories.load(path)
+            else:
+                events = proofs.load(path)
         except RuleError as error:
             fault = error
-    return Subject(document, rule, refused, events, fault, known)
+    return Subject(document, rule, refused, events, fault, known, cases, part)
 
 
-def _evaluated(document: Document, values: Sequence[Document]) -> tuple[Rule | None, str]:
-    """The rule as the matcher sees it. A correlation stands on other rules and is checked as a text only."""
-    if "correlation" in document.data:
-        return None, ""
+def _evaluated(document: Document, values: Sequence[Document], refusals: Refusals) -> tuple[Rule | None, str]:
+    """The rule as the matcher sees it. A correlation stands on other rules, and is no test of a row by itself."""
+    if is_correlation(document):
+        return None, refusals.get((document.origin, document.title), "")
     found = sigma.of_documents([*values, document])
     if not found.rules:
         return None, found.refused[-1].reason

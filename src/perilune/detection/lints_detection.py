@@ -99,9 +99,9 @@ class HitsStandBeside:
     def problems(self, subject: Subject) -> Problems:
         if subject.events_fault is not None:
             return
-        given = [event for event in subject.events or () if event.kind == self.kind]
-        if len(given) < self.least:
-            yield "title", f"{len(given)} under `{self.kind}`"
+        given = subject.count(self.kind)
+        if given < self.least:
+            yield "title", f"{given} under `{self.kind}`"
 
 
 class MissesStandBeside(HitsStandBeside):
