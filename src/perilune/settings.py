@@ -28,7 +28,8 @@ class Settings:
     feeds  TAXII collections that `perilune lists refresh` fetches; none by default
     baseline  the folder of the learned history
     logs   folders of logs that people may hunt in from the console, by the name that they see: `[logs]`
-    connectors  of products that actions are done on, by name: `[connectors.defender]`; secrets by `…_env`, `…_file`, `…_keyring`
+    connectors  of products that actions are done on, by name: `[connectors.defender]`; secrets by
+                `…_env`, `…_file` or `…_keyring`
     """
 
     home: Path

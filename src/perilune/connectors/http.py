@@ -45,10 +45,14 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Speaks to one base URL; http only to a server on this machine."""
+    """Speaks to one base URL; http only to a server on this machine.
+
+    hidden  secrets that are sent: an error that gives one back is shown without it
+    """
 
     base: str
     timeout: float = 30.0
+    hidden: tuple[str, ...] = field(default=(), repr=False)
     sleep: Callable[[float], None] = field(default=time.sleep)
 
     def __post_init__(self) -> None:
@@ -93,7 +97,13 @@ class Client:
                 return Answer(response.status, _read(response)), None
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, _read(error)), _seconds(error.headers.get("Retry-After"))
+                body = self._without_secrets(_read(error))
+                return Answer(error.code, body), _seconds(error.headers.get("Retry-After"))
+
+    def _without_secrets(self, body: bytes) -> bytes:
+        for one in self.hidden:
+            body = body.replace(one.encode(), b"***") if one else body
+        return body
 
 
 def decoded(answer: Answer, kind: type[T], where: str) -> T:

@@ -104,7 +104,8 @@ class Api:
 
     def post(self, call: str, data: Mapping[str, object], *, changes: bool) -> Answer:
         body = msgspec.json.encode({"request_data": data})
-        return Client(self.base, sleep=self.sleep).send("POST", path_of(call), self._headers, body, changes=changes)
+        client = Client(self.base, sleep=self.sleep, hidden=(self.key.value,))
+        return client.send("POST", path_of(call), self._headers, body, changes=changes)
 
     def _headers(self) -> dict[str, str]:
         nonce = "".join(randomness.choice(string.ascii_letters + string.digits) for _ in range(NONCE))

@@ -70,7 +70,7 @@ class Api:
 
     def send(self, method: str, path: str, body: Mapping[str, object] | None, *, changes: bool) -> Answer:
         """With a token; one that was refused is got anew once, for the API then did nothing."""
-        client = Client(self.base, sleep=self.sleep)
+        client = Client(self.base, sleep=self.sleep, hidden=(self.secrets.secret, self._token[0]))
         data = msgspec.json.encode(body) if body is not None else None
         for fresh in (False, True):
             headers = self._headers(data is not None, fresh=fresh)
@@ -101,7 +101,7 @@ class Api:
         }
         path = f"/{urllib.parse.quote(self.secrets.tenant, safe='')}/oauth2/v2.0/token"
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        client = Client(self.login, sleep=self.sleep)
+        client = Client(self.login, sleep=self.sleep, hidden=(self.secrets.secret,))
         answer = client.send("POST", path, lambda: headers, urllib.parse.urlencode(form).encode(), changes=False)
         if answer.status != 200:
             raise ConnectorError(f"no token: {answer.status}", hint="are tenant, client and secret right?")
