@@ -3,14 +3,17 @@
     python bench/console.py [--cases N] [--users N] [--asks N]
 
 A store in a temporary folder gets N lines in the queue (100,000 unless told) and the bundled intrusions as whole cases.
-The server is a process of its own. Each user asks for the queue's first page, a search and the largest case, over and
-over, without a pause: what `p95_ms` tells is mostly the wait for the others; `alone_ms` is one user's. Client's clock.
+The server is processes of its own (--workers). Each user asks for the queue's first page, a search and the largest
+case, over and over, with a pause of about a second between (--pause 0: none, and what is told is mostly the wait for
+the others). `alone_ms` is one user's. The clock is the client's, which shares the cores with the server.
 """
 
 from __future__ import annotations
 
 import argparse
+import http.client
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -20,7 +23,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import sqlalchemy as sa
 
 from perilune.model.roles import Role
@@ -66,15 +68,20 @@ def enter(rooms: Rooms, number: int) -> list[str]:
     return [rooms.sessions.open(name, at=now) for name in names]
 
 
-def ask(address: str, cookie: str, paths: list[str], rounds: int) -> list[tuple[str, float, int]]:
+def ask(address: str, cookie: str, paths: list[str], rounds: int, pause: float) -> list[tuple[str, float, int]]:
+    """One user: a page, a pause (not all users in step), the next page."""
     taken = []
-    with httpx.Client(base_url=address, cookies={"perilune": cookie}, timeout=60) as client:
-        for path in paths * rounds:
-            begun = time.perf_counter()
-            answer = client.get(path)
-            if answer.status_code != 200:
-                raise SystemExit(f"{path}: {answer.status_code}")
-            taken.append((path, time.perf_counter() - begun, len(answer.content)))
+    host, _, port = address.rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    for path in paths * rounds:
+        time.sleep(pause * random.uniform(0.5, 1.5))
+        begun = time.perf_counter()
+        connection.request("GET", path, headers={"Cookie": f"perilune={cookie}"})
+        answer = connection.getresponse()
+        size = len(answer.read())
+        if answer.status != 200:
+            raise SystemExit(f"{path}: {answer.status}")
+        taken.append((path, time.perf_counter() - begun, size))
     return taken
 
 
@@ -82,30 +89,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=20)
-    parser.add_argument("--asks", type=int, default=5, help="of each page, by each user")
+    parser.add_argument("--asks", type=int, default=10, help="of each page, by each user")
+    parser.add_argument("--pause", type=float, default=1.0, help="seconds between a user's pages, on average")
+    parser.add_argument("--workers", type=int, default=2, help="processes that serve")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        serve(given.serve)
+        serve(given.serve, given.workers)
         return
     with tempfile.TemporaryDirectory() as folder:
         rooms = open_rooms(Settings(Path(folder)), Options())
         largest = fill(rooms, given.cases)
         cookies = enter(rooms, given.users)
-        measure(folder, cookies, [QUEUE, SEARCH, f"/cases/{largest}"], given.asks)
+        measure(folder, cookies, [QUEUE, SEARCH, f"/cases/{largest}"], given)
 
 
-def measure(folder: str, cookies: list[str], paths: list[str], rounds: int) -> None:
+def measure(folder: str, cookies: list[str], paths: list[str], given: argparse.Namespace) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, __file__, "--serve", f"{folder}:{port}"])
-    address = f"http://127.0.0.1:{port}"
+    server = subprocess.Popen(
+        [sys.executable, __file__, "--serve", f"{folder}:{port}", "--workers", str(given.workers)]
+    )
+    address = f"127.0.0.1:{port}"
     try:
         _wait(address)
-        one = ask(address, cookies[0], paths, 2)[len(paths) :]
+        one = ask(address, cookies[0], paths, 4, 0)[len(paths) * 3 :]
         with ThreadPoolExecutor(len(cookies)) as pool:
-            taken = [t for found in pool.map(lambda c: ask(address, c, paths, rounds), cookies) for t in found]
+            asked = pool.map(lambda cookie: ask(address, cookie, paths, given.asks, given.pause), cookies)
+            taken = [one for found in asked for one in found]
     finally:
         server.terminate()
         server.wait()
@@ -113,29 +125,28 @@ def measure(folder: str, cookies: list[str], paths: list[str], rounds: int) -> N
     for (path, alone, size), name in zip(one, ("queue", "search", "case"), strict=True):
         times = sorted(t for p, t, _ in taken if p == path)
         p95 = times[int(len(times) * 0.95)]
-        told[name] = {"alone_ms": round(alone * 1000), "p95_ms": round(p95 * 1000), "bytes": size}
+        median = times[len(times) // 2]
+        told[name] = {"alone_ms": round(alone * 1000), "median_ms": round(median * 1000), "p95_ms": round(p95 * 1000)}
+        told[name]["bytes"] = size
     print(json.dumps(told))
 
 
 def _wait(address: str) -> None:
     for _ in range(100):
         try:
-            httpx.get(f"{address}/ready")
-        except httpx.HTTPError:
+            ask(address, "", ["/ready"], 1, 0)
+        except OSError:
             time.sleep(0.1)
         else:
             return
     raise SystemExit("the server did not start")
 
 
-def serve(where: str) -> None:
-    import uvicorn
-
-    from perilune.web.app import make_app
+def serve(where: str, workers: int) -> None:
+    from perilune.web import serving
 
     folder, _, port = where.rpartition(":")
-    rooms = open_rooms(Settings(Path(folder)), Options())
-    uvicorn.run(make_app(rooms), port=int(port), log_level="warning", access_log=False)
+    serving.serve(Settings(Path(folder)), Options(port=int(port)), workers)
 
 
 if __name__ == "__main__":

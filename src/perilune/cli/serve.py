@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -23,8 +25,21 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="Where that proxy connects from.",
 )
+@click.option(
+    "--upload-limit", type=click.IntRange(1, 100_000), default=200, show_default=True, help="Megabytes at once."
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 32), default=1, show_default=True, help="Processes, for many people at once."
+)
 def serve(
-    host: str, port: int, tls_certificate: Path | None, tls_key: Path | None, public_url: str, proxy_address: str
+    host: str,
+    port: int,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    public_url: str,
+    proxy_address: str,
+    upload_limit: int,
+    workers: int,
 ) -> None:
     """Serve the web console and the REST API until stopped.
 
@@ -32,35 +47,21 @@ def serve(
     unless TLS files are given, or --public-url names the address of a reverse proxy that adds TLS.
     """
     try:
-        import uvicorn
-
-        from perilune.web import app
+        from perilune.web import app, serving
     except ModuleNotFoundError as error:
         raise UsageError(f"the console needs the package {error.name!r}", hint="pip install 'perilune[web]'") from error
     from perilune import settings
     from perilune.web.options import Options, check
     from perilune.web.rooms import open_rooms
 
-    options = check(Options(host, port, tls_certificate, tls_key, public_url.rstrip("/"), proxy_address))
-    rooms = open_rooms(settings.load(), options)
-    _say_password(app.make_first_admin(rooms))
-    click.echo(f"Perilune listens at {options.address} (Ctrl-C stops it)", err=True)
-    config = uvicorn.Config(
-        app.make_app(rooms),
-        host=host,
-        port=port,
-        ssl_certfile=tls_certificate,
-        ssl_keyfile=tls_key,
-        proxy_headers=bool(public_url),
-        forwarded_allow_ips=proxy_address,
-        server_header=False,
-        access_log=False,
-        log_level="warning",
-        timeout_keep_alive=15,
-        limit_concurrency=200,
-        timeout_graceful_shutdown=3,  # streams of events would hold it for ever
+    given = Options(
+        host, port, tls_certificate, tls_key, public_url.rstrip("/"), proxy_address, upload_limit * 1_000_000
     )
-    uvicorn.Server(config).run()
+    options, configured = check(given), settings.load()
+    _say_password(app.make_first_admin(open_rooms(configured, options)))
+    click.echo(f"Perilune listens at {options.address} (Ctrl-C stops it)", err=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    serving.serve(configured, options, workers)
 
 
 def _say_password(password: str | None) -> None:

@@ -156,6 +156,13 @@ class CaseStore:
         with self._engine.connect() as connection:
             return summary_of(self._row(connection, _number(case_id)))
 
+    def stamp(self, case_id: str) -> tuple[Summary, int]:
+        """A case's line and the number of its last entry: whatever is known of it is the same while these are."""
+        number = _number(case_id)
+        last = sa.select(sa.func.max(schema.entries.c.number)).where(schema.entries.c.case_number == number)
+        with self._engine.connect() as connection:
+            return summary_of(self._row(connection, number)), connection.execute(last).scalar() or 0
+
     def load(self, case_id: str) -> Case:
         """A case with all its entries."""
         with self._engine.connect() as connection:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
@@ -75,13 +77,22 @@ def make_first_admin(held: Rooms) -> str | None:
     return password
 
 
-def _static(name: str) -> Response:
+def _static(request: Request, name: str) -> Response:
     if name not in _STATIC:
         raise not_found("There is no such file.")
+    body, tag = _read_static(name)
+    caching = {"Cache-Control": "max-age=60, must-revalidate", "ETag": tag}
+    if request.headers.get("if-none-match") == tag:
+        return Response(status_code=304, headers=caching)
+    return Response(body, media_type=_STATIC[name], headers=caching)
+
+
+@cache
+def _read_static(name: str) -> tuple[bytes, str]:
     folder = files("perilune.web") / "static"
     path = files("perilune.report") / "templates" / "case.css" if name == "report.css" else folder / name
-    caching = {"Cache-Control": "no-cache"}
-    return Response(path.read_bytes(), media_type=_STATIC[name], headers=caching)
+    body = path.read_bytes()
+    return body, f'"{hashlib.sha256(body).hexdigest()[:20]}"'
 
 
 def _health() -> PlainTextResponse:

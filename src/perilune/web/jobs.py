@@ -97,7 +97,7 @@ def checked(query: str) -> str:
         raise UsageError("there is no query")
     if len(query) > QUERY_MOST:
         raise UsageError(f"a query has at most {QUERY_MOST:,} characters here")
-    from perilune.cli.kql import check
+    from perilune.querying import check
 
     check(query)
     return query

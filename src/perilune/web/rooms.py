@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from perilune.store.runlist import count_awaiting
 from perilune.store.runs import RunStore
 from perilune.store.sessions import SessionStore
 from perilune.store.users import UserStore
+from perilune.web.lately import Lately
 from perilune.web.limits import Limit
 from perilune.web.options import Options
 
@@ -50,9 +50,14 @@ class Rooms:
     asks: Limit = field(default_factory=lambda: Limit(burst=120, rate=20))
     streams: int = 0  # of events that are open now
     closing: bool = False
-    _counts: tuple[float, Mapping[tuple[Status, Level], int]] = (0.0, {})
-    _waiting: tuple[float, int] = (0.0, 0)
-    _change: tuple[float, str] = (0.0, "")
+    _counts: Lately[Mapping[tuple[Status, Level], int]] = field(init=False)
+    _waiting: Lately[int] = field(init=False)
+    _change: Lately[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._counts = Lately(lambda: count_cases(self.database), _COUNTS_KEPT)
+        self._waiting = Lately(lambda: count_awaiting(self.database), _COUNTS_KEPT)
+        self._change = Lately(lambda: last_change(self.database), _CHANGE_KEPT)
 
     @property
     def settings(self) -> Settings:
@@ -73,27 +78,15 @@ class Rooms:
 
     def counts(self) -> Mapping[tuple[Status, Level], int]:
         """How many cases there are, a few seconds old at most: each page shows it."""
-        then, counts = self._counts
-        if not counts or time.monotonic() - then > _COUNTS_KEPT:
-            counts = count_cases(self.database)
-            self._counts = (time.monotonic(), counts)
-        return counts
+        return self._counts.get()
 
     def waiting(self) -> int:
         """How many runs wait for an approval, a few seconds old at most."""
-        then, number = self._waiting
-        if time.monotonic() - then > _COUNTS_KEPT:
-            number = count_awaiting(self.database)
-            self._waiting = (time.monotonic(), number)
-        return number
+        return self._waiting.get()
 
     def change(self) -> str:
         """Another text whenever the queue is another, a second old at most: many readers, one look."""
-        then, text = self._change
-        if time.monotonic() - then > _CHANGE_KEPT:
-            text = last_change(self.database)
-            self._change = (time.monotonic(), text)
-        return text
+        return self._change.get()
 
 
 def open_rooms(settings: Settings, options: Options) -> Rooms:

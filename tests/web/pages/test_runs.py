@@ -104,6 +104,6 @@ def test_the_list_and_the_case_name_their_runs(rooms: Rooms) -> None:
     person = Person(rooms, "viewer")
     for path in ("/runs", "/runs?show=open", "/cases/C-1"):
         assert f'<a href="/runs/{run}">{run}</a>' in person.get(path).text
-    rooms._waiting = (0.0, 0)
+    rooms._waiting.forget()
     assert "<b>1</b> waits for approval" in person.get("/cases").text
     assert person.get("/runs/R-99").status_code == 404

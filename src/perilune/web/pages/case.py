@@ -5,27 +5,23 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from perilune import __version__
 from perilune.errors import StoreError, UsageError
 from perilune.model.case import Case, Status
 from perilune.model.roles import ACTS, Act
-from perilune.report import html, markdown, view
+from perilune.report import html, markdown
 from perilune.report.text import visible
 from perilune.store.runlist import find_runs
 from perilune.triage import guides
 from perilune.web import look
 from perilune.web.auth import Reader, WorkerForm, local_path
+from perilune.web.frames import frame
 from perilune.web.problems import not_found
 from perilune.web.rooms import Rooms, rooms
 
 router = APIRouter(include_in_schema=False)
-# What a page writes out; the report holds more, and the page says how much is left out.
-BUDGET = view.Budget(
-    findings=12, repeats=5, nodes=80, timeline=80, entities=10, sources=20, explained=10, entries=40, facts=8,
-    columns=40, evidence=10, text=1000, layers=8, rows=12,
-)  # fmt: skip
 COMMENT_MOST = 10_000
 RUNS_MOST = 20
 Text = Annotated[str, Form(max_length=COMMENT_MOST)]
@@ -43,22 +39,18 @@ def load(held: Rooms, case_id: str, who: str, how: str) -> Case:
 
 
 @router.get("/cases/{case_id}")
-def show(request: Request, case_id: str, caller: Reader) -> Response:
+def show(request: Request, case_id: str, caller: Reader, more: bool = False) -> Response:
     held = rooms(request)
-    case = load(held, case_id, caller.name, "page")
-    people = [one.name for one in held.users.all() if not one.disabled and Act.WORK in ACTS[one.role]]
-    return look.page(
-        request,
-        caller,
-        "console_case.html.j2",
-        view=view.lay_out(case, case.sources, case.explained, BUDGET),
-        case=case,
-        owner=held.cases.summary(case_id).owner,
-        people=people,
-        runs=find_runs(held.database, limit=RUNS_MOST, case=case.id)[0],
-        guide=guides.render(case) if case.findings else None,
-        generated=held.now(),
-    )
+    line = held.cases.summary(existing_id(held, case_id))
+    held.note("case read", {"case": line.id, "as": "page"}, caller.name)
+    found = frame(held, line.id, more)
+    bar = look.fragment(request, caller, "bar.html.j2")
+    acts = look.fragment(
+        request, caller, "case_acts.html.j2",
+        case=line, owner=line.owner, runs=find_runs(held.database, limit=RUNS_MOST, case=line.id)[0],
+        people=[one.name for one in held.users.all() if not one.disabled and Act.WORK in ACTS[one.role]],
+    )  # fmt: skip
+    return HTMLResponse("".join((found.before, bar, found.between, acts, found.after)))
 
 
 @router.get("/cases/{case_id}/report.{kind}")
