@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ _CONFIGURED = {
     "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # or the first worker gets all the work
     "spark.scheduler.maxRegisteredResourcesWaitingTime": "10s",
     "spark.sql.session.timeZone": "UTC",
+    "spark.sql.caseSensitive": "true",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "200000",
 }
 
@@ -65,7 +67,6 @@ def open_cluster(master: str, extra: dict[str, str] | None = None) -> Iterator[C
     """A session on a master, closed at the end. Raises what is missing: pyspark, Java, the master, our version."""
     try:
         from pyspark import SparkConf
-        from pyspark.errors import PySparkException
         from pyspark.sql import SparkSession
     except ImportError:
         raise UsageError("pyspark is not installed", hint="pip install 'perilune[spark]'") from None
@@ -74,11 +75,14 @@ def open_cluster(master: str, extra: dict[str, str] | None = None) -> Iterator[C
     try:
         asked = SparkConf().setMaster(master).setAll(list(settings.items()))
         session = SparkSession.builder.config(conf=asked).getOrCreate()
-    except (PySparkException, _java_error()) as error:
+    except failures() as error:
         hint = "Spark needs Java 17 or later, with JAVA_HOME or java on the PATH"
         raise PeriluneError(f"no Spark session: {_first_line(error)}", where=master, hint=hint) from None
     try:
-        yield Cluster(session, session.sparkContext.defaultParallelism)
+        context: Any = session.sparkContext
+        if context.pythonExec == "python3":  # PYSPARK_PYTHON says nothing: the same Python as this, there too
+            context.pythonExec = sys.executable
+        yield Cluster(session, context.defaultParallelism)
     finally:
         session.stop()
 
@@ -113,8 +117,6 @@ def run(
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Tables]:
     """The result of each item, in the order of the items, some jobs of `PER_CORE` items per core after each other."""
-    from pyspark.errors import PySparkException
-
     shared = cluster.session.sparkContext.broadcast((uuid4().hex, task))
     done = 0
     rest = iter(items)
@@ -122,14 +124,14 @@ def run(
         while chunk := list(islice(rest, cluster.cores * PER_CORE)):
             try:
                 results = _job(cluster, _Work(shared, chunk), len(chunk))
-            except (PySparkException, _java_error()) as error:
+            except failures() as error:
                 raise _failed(error) from None
             yield from (_unpacked(result) for result in results)
             done += len(chunk)
             if progress is not None:
                 progress(done)
     finally:
-        with suppress(PySparkException, _java_error()):
+        with suppress(*failures()):
             shared.destroy()
 
 
@@ -140,11 +142,12 @@ def _job(cluster: Cluster, work: _Work, count: int) -> list[bytes]:
     return [results[number] for number in range(count)]
 
 
-def _java_error() -> type[Exception]:
+def failures() -> tuple[type[Exception], ...]:
+    """What Spark raises."""
     from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
 
-    found: type[Exception] = Py4JError
-    return found
+    return PySparkException, Py4JError
 
 
 def _failed(error: Exception) -> PeriluneError:
@@ -153,10 +156,10 @@ def _failed(error: Exception) -> PeriluneError:
         return PeriluneError(other.group(), hint="install the same version on all machines")
     if "No module named 'perilune" in text:
         return PeriluneError("the workers' Python has no Perilune", hint="PYSPARK_PYTHON names the Python they use")
-    return PeriluneError(f"the cluster gave up: {_last_cause(text)}", hint="the executors' logs say more")
+    return PeriluneError(f"the cluster gave up: {last_cause(text)}", hint="the executors' logs say more")
 
 
-def _last_cause(text: str) -> str:
+def last_cause(text: str) -> str:
     """The line of a traceback that names the error."""
     lines = [line.strip() for line in text.splitlines() if re.match(r"\s*[\w.]*(Error|Exception)\b", line)]
     return (lines[-1] if lines else " ".join(text.split()))[:300]

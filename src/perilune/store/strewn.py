@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +58,17 @@ class Strewn(Spool):
         """Forgets a piece that cannot be read."""
         pieces = self._written[piece.name]
         pieces[pieces.index(piece)] = Gone(piece.name, piece.rows)
+
+    def files(self, name: str) -> list[tuple[Path, int]]:
+        """The table's files, each with the place of its first row; none where some of its rows lie elsewhere."""
+        found: dict[Path, int] = {}
+        first = 0
+        for piece in self._pieces(name):
+            if not isinstance(piece, Filed):
+                return []
+            found.setdefault(piece.path, first)
+            first += piece.rows
+        return list(found.items())
 
     def release(self) -> None:
         """From now on the files are read here."""

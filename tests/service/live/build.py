@@ -65,8 +65,12 @@ def watch(lake: Path, store: str, *sources: str, ruleset: RuleSet, once: bool = 
     taker = Taker(event_lake, found, packaged, mappings, patience=0)
     made = Watcher(event_lake, taker, Detector(ruleset, store), Options(once=once, **options))  # type: ignore[arg-type]
     if once:
+        for source in found:
+            source.start()
         with closing(event_lake), closing(made.detector):
             made.run(Event())
+        for source in found:
+            source.stop()
     return made
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -27,6 +28,10 @@ class Found:
     place: int
     evidence: tuple[Evidence, ...]
 
+    def at(self, place: int) -> Found:
+        """The same row, by its place where it was read."""
+        return replace(self, place=place)
+
 
 def check(rule: Rule) -> None:
     """Binds a hunt's query against the schema and its header against the result. Raises `RuleError`."""
@@ -47,25 +52,34 @@ def check(rule: Rule) -> None:
 
 
 def run(
-    rules: Sequence[Rule], tables: Mapping[str, pa.Table], limits: Limits | None = None
+    rules: Sequence[Rule], tables: Mapping[str, pa.Table], limits: Limits | None = None, now: datetime | None = None
 ) -> tuple[list[Found], list[Refusal]]:
     """Runs each hunt over the tables; one that fails is refused by name and the rest run.
 
     `now()` is the time of the newest event, so that the same files give the same findings on any day.
     """
+    wanted = [rule for rule in rules if any(scope.table in tables for scope in rule.scopes)]
+    with open_session(tables, limits, traced=True) as session:
+        return ask(session, wanted, now or newest(tables) or datetime(2026, 1, 1))
+
+
+class Traces(Protocol):
+    """Whatever runs a query and says for each row where it comes from: DuckDB here, or Spark elsewhere."""
+
+    def trace(self, query: str, now: datetime) -> tuple[Result, list[tuple[str, int]]]: ...
+
+
+def ask(session: Traces, rules: Sequence[Rule], now: datetime) -> tuple[list[Found], list[Refusal]]:
+    """What each hunt finds there, and those that failed."""
     found: list[Found] = []
     refused: list[Refusal] = []
-    now = newest(tables) or datetime(2026, 1, 1)
-    with open_session(tables, limits, traced=True) as session:
-        for rule in rules:
-            if not any(scope.table in tables for scope in rule.scopes):
-                continue
-            try:
-                result, events = session.trace(rule.extra["kql"], now)
-            except KqlError as error:
-                refused.append(Refusal(rule.source, rule.title, str(error)))
-                continue
-            found += _found(rule, result, events)
+    for rule in rules:
+        try:
+            result, events = session.trace(rule.extra["kql"], now)
+        except KqlError as error:
+            refused.append(Refusal(rule.source, rule.title, str(error)))
+            continue
+        found += _found(rule, result, events)
     return found, refused
 
 

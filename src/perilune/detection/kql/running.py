@@ -85,13 +85,7 @@ class Session:
     def trace(self, query: str, now: datetime) -> tuple[Result, list[tuple[str, int]]]:
         """As `run`, and for each row the table and the place of the event that it comes from."""
         plan = compile_query(query, self.catalog, now, self._probe, trace=True)
-        data, cut = self._fetch(plan.select, self.limits.rows)
-        width = len(plan.columns)
-        data = data.filter(pc.is_valid(data.column(width + 1)))
-        tables, places = (data.column(width + n).to_pylist() for n in (0, 1))
-        events = [(str(table), int(place or 0)) for table, place in zip(tables, places, strict=True)]
-        shown = pa.table(data.columns[:width], names=[name for name, _ in plan.columns])
-        return Result(plan, shown, cut, now), events
+        return traced(plan, *self._fetch(plan.select, self.limits.rows), now)
 
     def _probe(self, select: exp.Select) -> list[tuple[object, ...]]:
         data, _ = self._fetch(select, 10_000)
@@ -121,6 +115,16 @@ class Session:
         for name in sorted(called & UDFS.keys() - self._known):
             _register(self._connection, name, UDFS[name])
             self._known.add(name)
+
+
+def traced(plan: Plan, data: pa.Table, cut: bool, now: datetime) -> tuple[Result, list[tuple[str, int]]]:
+    """A result without the two columns of where its rows come from, and these."""
+    width = len(plan.columns)
+    data = data.filter(pc.is_valid(data.column(width + 1)))
+    tables, places = (data.column(width + n).to_pylist() for n in (0, 1))
+    events = [(str(table), int(place or 0)) for table, place in zip(tables, places, strict=True)]
+    shown = pa.table(data.columns[:width], names=[name for name, _ in plan.columns])
+    return Result(plan, shown, cut, now), events
 
 
 def open_session(tables: Mapping[str, pa.Table], limits: Limits | None = None, *, traced: bool = False) -> Session:
@@ -242,7 +246,7 @@ def _vectorized(udf: Udf) -> Callable[..., pa.Array[Any]]:
         found: list[object] = []
         for row in zip(*[column.to_pylist() for column in columns], strict=True):
             if row not in known:
-                known[row] = None if None in row else _safely(udf.function, row)
+                known[row] = None if None in row else safely(udf.function, row)
             found.append(known[row])
         return pa.array(found, _ARROW[udf.gives])
 
@@ -257,7 +261,7 @@ def _signature(count: int) -> object:
     return inspect.Signature([inspect.Parameter(f"c{n}", kind) for n in range(count)])
 
 
-def _safely(function: Callable[..., object], row: Sequence[object]) -> object:
+def safely(function: Callable[..., object], row: Sequence[object]) -> object:
     try:
         return function(*row)
     except (ValueError, TypeError, ArithmeticError, LookupError, RecursionError, AttributeError):
