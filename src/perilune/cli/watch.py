@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from perilune.model.rules import Level
-    from perilune.service.live.detecting import Saved
+    from perilune.service.live.casing import Saved
     from perilune.service.live.sources import Source
     from perilune.service.live.status import Status
     from perilune.service.live.watcher import Watcher

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from perilune.model.rules import RuleSet
-from perilune.service.live import detecting, status
+from perilune.service.live import casing, status
 from perilune.service.live.watcher import Watcher
 from perilune.store.cases import CaseStore
 from tests.service.live.build import event, lines, pids, rules, watch
@@ -64,7 +64,7 @@ def test_what_one_rule_finds_without_end_is_counted(tmp_path: Path, ruleset: Rul
         watch(lake, url, str(log), ruleset=ruleset)
     cases = CaseStore(url)
     (summary,) = cases.queue()
-    assert summary.findings <= 2 * detecting.LISTED
+    assert summary.findings <= 2 * casing.LISTED
     assert len(finding_ids(url)) == 400, "each finding is known once, listed or counted"
     counted = [entry.body["not_listed"] for entry in cases.load(summary.id).entries if entry.kind == "repeats"]
     assert sum(sum(rules.values()) for rules in counted) == 400 - summary.findings  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ def test_what_one_rule_finds_without_end_is_counted(tmp_path: Path, ruleset: Rul
 def test_a_case_of_many_hosts_has_an_end(tmp_path: Path, ruleset: RuleSet, url: str) -> None:
     """The same address on every host is one case; it lists so many findings, and counts the rest."""
     log, lake = tmp_path / "a.jsonl", tmp_path / "lake"
-    total = detecting.MOST_OF_CASE + 60
+    total = casing.MOST_OF_CASE + 60
     for first in (0, total // 2):
         with log.open("ab") as stream:
             for number in range(first, first + total // 2):
@@ -86,7 +86,7 @@ def test_a_case_of_many_hosts_has_an_end(tmp_path: Path, ruleset: RuleSet, url: 
     cases = CaseStore(url)
     summaries = cases.queue(limit=1000)
     assert len(finding_ids(url)) == total
-    assert max(summary.findings for summary in summaries) <= detecting.MOST_OF_CASE
+    assert max(summary.findings for summary in summaries) <= casing.MOST_OF_CASE
     assert len(summaries) < 5
     cases.close()
 
@@ -143,7 +143,7 @@ def test_a_case_store_that_is_locked_is_waited_for(tmp_path: Path, ruleset: Rule
 
 def _hurry(made: Watcher) -> None:
     """A second is as good as the half minute that a locked store is waited for."""
-    for store in (made.detector._cases, made.detector._sightings):
+    for store in (made.detector.casing.cases, made.detector.casing.sightings):
         with store._database.engine.connect() as connection:  # type: ignore[union-attr]
             connection.exec_driver_sql("PRAGMA busy_timeout=200")
 

@@ -28,6 +28,7 @@ class FolderSource:
         self._patient, self._at_end = patient, at_end
         self._tails: dict[str, Tail] = {}
         self._looked = 0.0
+        self._left_out = 0
 
     def start(self) -> None:
         return None
@@ -38,6 +39,8 @@ class FolderSource:
             tail = self._tails.pop(stream)
             self._tails[stream] = tail  # who was asked first is asked last the next time
             yield from tail.poll(positions.get(stream), budget)
+        if self._left_out:
+            self.state.problem = f"{self._left_out:,} files are not followed: more than {MOST_FILES}"
         self.state.waiting = sum(tail.waiting for tail in self._tails.values())
 
     def _look(self) -> None:
@@ -51,8 +54,7 @@ class FolderSource:
         for path in new[: max(0, MOST_FILES - len(self._tails))]:
             at_end = self._at_end and first
             self._tails[path] = Tail(Path(path), self.state, patient=self._patient, at_end=at_end)
-        if len(found) > len(self._tails):
-            self.state.problem = f"{len(found) - len(self._tails):,} files are not followed: more than {MOST_FILES}"
+        self._left_out = max(0, len(found) - len(self._tails))
         if not self._path.is_dir():
             self.state.doing, self.state.problem = "gone", f"{self._path} is not there"
         self.state.streams = len(self._tails)

@@ -19,7 +19,8 @@ from perilune import learning
 from perilune.errors import PeriluneError, StoreError
 from perilune.model.tables import Table
 from perilune.service.live import status
-from perilune.service.live.detecting import Detector, Saved
+from perilune.service.live.casing import Saved
+from perilune.service.live.detecting import Detector
 from perilune.service.live.taking import Taken, Taker
 from perilune.store.events import EventLake
 
@@ -138,7 +139,8 @@ class Watcher:
             for saved in self.detector.settle(self.taker.reports(), last=last):
                 self.cases += saved.outcome == "new"
                 self.tell(saved)
-            self.delays.extend(self.detector.delays())
+            self.delays.extend(self.detector.casing.delays)
+            self.detector.casing.delays.clear()
             if together := self.detector.to_recall():
                 self.lake.manifest.note("together", together)
             if self._looked > self.lake.manifest.detected:
@@ -229,7 +231,8 @@ class Watcher:
         self.problems[what] = problem
 
     def counts(self) -> Mapping[str, int]:
-        return {"findings": self.detector.findings, "cases": self.cases, "suppressed": self.detector.suppressed}
+        casing = self.detector.casing
+        return {"findings": casing.findings, "cases": self.cases, "suppressed": casing.suppressed}
 
 
 @dataclass(slots=True)
