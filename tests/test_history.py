@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 import perilune
 from perilune import history, learning
 from perilune.errors import StoreError
+from perilune.model.answers import Said
 from perilune.model.baseline import COUNTS
-from perilune.model.facts import Kind, Source
+from perilune.model.facts import Fact, Kind, Source
 from perilune.model.tables import Table
 from perilune.store.baselines import INDEX, BaselineStore
 from perilune.store.parquet import ParquetFolder
+from perilune.triage import questions
 from tests.build import table
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -166,7 +168,40 @@ def hunted(tmp_path: Path, days: int) -> list[tuple[str, str, tuple[str, ...]]]:
     found = perilune.hunt([parquet(tmp_path / "now", [attack])], baseline=tmp_path / "h")
     (case,) = found.cases
     assert case.facts.has(Source.BASELINE) is (days >= 7)
-    return [(fact.name, fact.text, fact.tags) for fact in case.facts.of(Kind.BASELINE)]
+    assert all("T1059.011" in fact.tags for fact in case.facts.of(Kind.BASELINE))
+    return [(fact.name, fact.text, _said(fact)) for fact in case.facts.of(Kind.BASELINE)]
+
+
+def _said(fact: Fact) -> tuple[str, ...]:
+    """The tags of a fact but for the sub-techniques that ask about it."""
+    return tuple(tag for tag in fact.tags if not tag.startswith("T1059"))
+
+
+def test_a_history_of_one_interpreter_answers_nothing_about_another(tmp_path: Path) -> None:
+    """Lua runs here every day; the Python that it starts never did, which makes Lua no less usual."""
+    usual = [run(day) for day in range(1, 13)]
+    learning.build([parquet(tmp_path / "past", usual)], tmp_path / "h", workers=1, now=NOW)
+    lua = run(0) | {"ProcessCommandLine": "lua5.4 -e os.execute('python3 -c 1')", "ProcessCreationTime": NOW}
+    python = run(0, n=1) | {
+        "Timestamp": NOW + timedelta(seconds=1), "FileName": "python3", "FolderPath": "/usr/bin/python3",
+        "ProcessCommandLine": "python3 -c import base64; exec(base64.b64decode('aWQ='))", "InitiatingProcessId": 100,
+        "InitiatingProcessFileName": "lua5.4", "InitiatingProcessFolderPath": "/usr/bin/lua5.4",
+        "InitiatingProcessCreationTime": NOW,
+    }  # fmt: skip
+    found = perilune.hunt([parquet(tmp_path / "now", [lua, python])], baseline=tmp_path / "h")
+    (case,) = found.cases
+    hosts = {fact.value: _said(fact) for fact in case.facts.of(Kind.BASELINE) if fact.name == "host"}
+    assert hosts == {"lua": ("common", "usual"), "python": ("new", "unusual")}
+    for technique, said in (("T1059.011", Said.NO), ("T1059.006", Said.YES)):
+        about = (questions.topics()[technique],)
+        answers = questions.ask(case.findings, (), case.facts, score=case.score, about=about)
+        assert {one.said for one in answers if one.id.endswith("/host-usual")} == {said}
+
+
+def test_the_sub_techniques_that_ask_about_an_interpreter() -> None:
+    assert history.techniques_of("lua") == ("T1059", "T1059.011")
+    assert {"T1059.005", "T1059.007"} <= set(history.techniques_of("wscript"))
+    assert history.techniques_of("sh") == ("T1059", "T1059.004")
 
 
 def test_a_hunt_says_what_is_new_here(tmp_path: Path) -> None:
@@ -209,7 +244,7 @@ def test_resources_are_told_where_a_source_has_them(tmp_path: Path) -> None:
     (case,) = found.cases
     assert case.facts.has(Source.RESOURCES)
     (fact,) = [fact for fact in case.facts.of(Kind.BASELINE) if fact.name == "resources"]
-    assert fact.tags == ("new", "unusual")
+    assert _said(fact) == ("new", "unusual")
     assert fact.text == "lua with CPU up to 512 %, or more: never before on web-01, in 9 days of history"
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from perilune.model.findings import Finding
 from perilune.model.tables import COLUMNS as TYPES
 from perilune.model.tables import Table
 from perilune.store.baselines import BaselineStore
+from perilune.triage import questions
 
 compute: Any = pc  # whose stubs ask for arrays where Arrow takes plain values
 
@@ -93,8 +96,19 @@ def as_fact(one: Learned) -> Fact:
     known = one.standing is Standing.COMMON and one.facet in SPEAKS_FOR
     name = "resources" if one.facet in RESOURCES else one.facet
     value = one.interpreter if one.facet == Facet.HOST.value else one.value
-    tags = (one.standing.value, *("unusual",) * odd, *("usual",) * known)
+    tags = (one.standing.value, *("unusual",) * odd, *("usual",) * known, *techniques_of(one.interpreter))
     return Fact(Kind.BASELINE, name, one.text, value, one.event, one.time, one.host, True, tags)
+
+
+@lru_cache(maxsize=256)
+def techniques_of(interpreter: str) -> tuple[str, ...]:
+    """The sub-techniques that ask about this interpreter: a history of Python says nothing of Lua."""
+    from perilune.analysis.interpreters import INTERPRETERS  # imported late: a hunt without a history needs it not
+
+    own = {row.technique for row in INTERPRETERS if row.name == interpreter}
+    topics = questions.topics().values()
+    asked = {topic.technique for topic in topics if re.fullmatch(topic.programs, interpreter, re.IGNORECASE)}
+    return tuple(sorted(own | asked))
 
 
 def _days_of(store: BaselineStore) -> dict[str, set[date]]:

@@ -24,8 +24,13 @@ def own(known: Known, kind: Kind, *tags: str) -> list[Fact]:
 
 
 def history(known: Known, name: str, tag: str) -> list[Fact]:
-    """What a learned history says of this, for the case's interpreter."""
-    return [one for one in known.facts.of(Kind.BASELINE) if one.name == name and tag in one.tags]
+    """What a learned history says of this, for the interpreters that are asked about and no others of the case."""
+    found = [one for one in known.facts.of(Kind.BASELINE) if one.name == name and tag in one.tags]
+    return [one for one in found if known.topic.technique in one.tags or not any(map(_is_technique, one.tags))]
+
+
+def _is_technique(tag: str) -> bool:
+    return tag[:1] == "T" and tag[1:2].isdecimal()
 
 
 def brought_programs(known: Known) -> list[Fact]:
