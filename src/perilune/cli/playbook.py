@@ -37,18 +37,23 @@ def list_playbooks(as_json: bool) -> None:
                 "description": one.description,
                 "sha256": shelf.documents[one.id].sha256,
                 "inputs": [n.strip("_") for n, v in one.playbook_variables.items() if v.external],
+                "signatures": [
+                    {"signee": signature.signee, "standing": signature.standing.value, "why": signature.why}
+                    for signature in shelf.signed.get(one.id, ())
+                ],
             }
             for one in shelf.playbooks.values()
         ]
         click.echo(output.dump({"playbooks": found, "broken": list(shelf.broken)}))
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Name", "Steps", "Inputs"):
+    for column in ("Name", "Steps", "Signed", "Inputs"):
         table.add_column(column, no_wrap=column == "Name")
     for one in shelf.playbooks.values():
         steps = sum(not isinstance(step, cacao.Start | cacao.End) for step in one.workflow.values())
         inputs = ", ".join(n.strip("_") for n, v in one.playbook_variables.items() if v.external)
-        table.add_row(console.plain(one.name), str(steps), console.plain(inputs, 300))
+        signed = ", ".join(f"{found.signee} ({found.standing})" for found in shelf.signed.get(one.id, ())) or "no"
+        table.add_row(console.plain(one.name), str(steps), console.plain(signed, 200), console.plain(inputs, 300))
     console.out.print(table)
     for line in shelf.broken:
         console.note(f"left out: {line}")
@@ -119,6 +124,34 @@ def graph_playbook(name: str, output: Path | None) -> None:
     else:
         output.write_text(drawn, encoding="utf-8")
         click.echo(f"{output}: {len(drawn):,} bytes", err=True)
+
+
+@playbook.command("sign")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--key", required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False), help="A private key, PEM."
+)
+@click.option("--signee", required=True, help="Whose signature it is.")
+def sign_playbook(file: Path, key: Path, signee: str) -> None:
+    """Print the playbook in FILE with a signature more: CACAO's, over its canonical form.
+
+    Needs the extra `signed`. With public keys in `trusted_keys/` of your content folder, only playbooks
+    that one of them signed are used from there; one that was changed after it was signed never is.
+    """
+    from datetime import UTC, datetime
+
+    from perilune.errors import UsageError
+    from perilune.response.playbook import load_playbook
+    from perilune.response.signatures import sign
+
+    text = file.read_text(encoding="utf-8")
+    load_playbook(text, str(file))
+    try:
+        click.echo(sign(text, key.read_bytes(), signee, datetime.now(UTC)))
+    except ImportError as error:
+        raise UsageError("signatures are not installed", hint="pip install 'perilune[signed]'") from error
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"it cannot be signed: {error}", where=str(file)) from error
 
 
 @playbook.command("test")

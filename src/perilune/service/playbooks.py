@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,17 +18,23 @@ from perilune.response import cacao
 from perilune.response.guards import SafeList
 from perilune.response.lint import lint_playbook
 from perilune.response.playbook import load_playbook, parse_playbook
+from perilune.response.signatures import Standing, Verified, key_id, verify
 
 MAX_FILES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Playbooks by id with their documents; `broken` names the files that were left out, with the reason."""
+    """Playbooks by id with their documents.
+
+    broken  the files that were left out, with the reason
+    signed  by id, what each signature of a playbook says
+    """
 
     playbooks: Mapping[str, cacao.Playbook]
     documents: Mapping[str, Document]
     broken: tuple[str, ...] = ()
+    signed: Mapping[str, tuple[Verified, ...]] = field(default_factory=dict)
 
     def find(self, wanted: str) -> cacao.Playbook:
         """By id, name, or the beginning of a name that no other has."""
@@ -60,15 +67,40 @@ def load_shelf(content: Path | None) -> Shelf:
     playbooks: dict[str, cacao.Playbook] = {}
     documents: dict[str, Document] = {}
     broken: list[str] = []
-    for where, text in _texts(content):
+    signed: dict[str, tuple[Verified, ...]] = {}
+    trusted = load_trusted(content)
+    for where, text, own in _texts(content):
         parsed = parse_playbook(text)
         faults = parsed.faults if parsed.playbook is None else lint_playbook(parsed.playbook)
         if parsed.playbook is None or faults:
             broken.append(f"{where}: {'; '.join(str(fault) for fault in faults[:3])}")
             continue
+        found = tuple(verify(text, trusted, datetime.now(UTC))) if parsed.playbook.signatures else ()
+        if why := _unsigned(found, trusted if own else {}):
+            broken.append(f"{where}: {why}")
+            continue
         playbooks[parsed.playbook.id] = parsed.playbook
         documents[parsed.playbook.id] = make_document(parsed.playbook, text)
-    return Shelf(playbooks, documents, tuple(broken))
+        signed[parsed.playbook.id] = found
+    return Shelf(playbooks, documents, tuple(broken), signed)
+
+
+def load_trusted(content: Path | None) -> dict[str, str]:
+    """Public keys in `trusted_keys/` of the content folder: what they are called, by their SHA-256."""
+    folder = content / "trusted_keys" if content else None
+    if folder is None or not folder.is_dir():
+        return {}
+    return {key_id(path.read_bytes()): path.stem for path in sorted(folder.glob("*.pem"))[:MAX_FILES]}
+
+
+def _unsigned(found: tuple[Verified, ...], trusted: Mapping[str, str]) -> str:
+    """Why a playbook is not used. One whose signature is wrong never is; with trusted keys, only theirs are."""
+    wrong = [one for one in found if one.standing not in (Standing.TRUSTED, Standing.FITS)]
+    if wrong:
+        return f"the signature of {wrong[0].signee or 'nobody'} is {wrong[0].standing}: {wrong[0].why}"
+    if trusted and not any(one.standing is Standing.TRUSTED for one in found):
+        return "it is not signed by a key in trusted_keys/"
+    return ""
 
 
 def make_document(playbook: cacao.Playbook, text: str) -> Document:
@@ -129,12 +161,13 @@ def _lists(where: str, text: str) -> dict[str, list[str]]:
     return found
 
 
-def _texts(content: Path | None) -> Iterator[tuple[str, str]]:
+def _texts(content: Path | None) -> Iterator[tuple[str, str, bool]]:
+    """Where each comes from, its text, and whether it is the user's own."""
     packaged = files("perilune") / "content" / "playbooks"
     for entry in sorted(packaged.iterdir(), key=lambda one: one.name):
         if entry.name.endswith(".json"):
-            yield entry.name, entry.read_text(encoding="utf-8")
+            yield entry.name, entry.read_text(encoding="utf-8"), False
     folder = content / "playbooks" if content else None
     if folder is not None and folder.is_dir():
         for path in sorted(folder.glob("*.json"))[:MAX_FILES]:
-            yield str(path), path.read_text(encoding="utf-8", errors="replace")
+            yield str(path), path.read_text(encoding="utf-8", errors="replace"), True
