@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from perilune.cli.rules_export import export
+
 
 @click.group(short_help="List, check, try and count the rules.")
 def rules() -> None:
@@ -128,3 +130,6 @@ def coverage(paths: tuple[Path, ...], no_pack: bool, navigator: Path | None, sou
         click.echo(output.dump(rule_checks.coverage_object(rows)))
     else:
         console.out.print(rule_checks.coverage_table(rows, by_source=sources))
+
+
+rules.add_command(export)
