@@ -17,7 +17,7 @@ from tests.analysis.lua.test_cage_corpus import intents
 from tests.analysis.lua.wrap import WRAPPINGS
 
 pytestmark = pytest.mark.skipif(not READY, reason=f"no cage here: {WHY}")
-MOST, MOST_WRAPPED = 300, 30
+MOST, MOST_WRAPPED = 200, 15
 LOUD = frozenset(
     (
         "process",
