@@ -83,18 +83,18 @@ class Desk:
 
     def kql(self, query: str, paths: Sequence[str]) -> Plain:
         """The rows of a KQL query over logs."""
-        from perilune.cli import kql as command
+        from perilune import querying
         from perilune.cli.output import input_object
-        from perilune.detection.kql.running import Limits
+        from perilune.detection.kql.running import Limits, open_session
 
         if len(query) > QUERY_MOST:
             raise UsageError(f"a query of more than {QUERY_MOST:,} characters")
-        command.check(query)
-        sources, tables = command.read(self.folders.logs(paths))
+        querying.check(query)
+        sources, tables = querying.read(self.folders.logs(paths))
         limits = Limits(seconds=QUERY_SECONDS, memory_mb=2048, rows=ROWS_MOST)
-        with command.open_session(tables, limits) as session:
-            result = session.run(query, command.clock_of(None, tables))
-            rows = list(command.plain_rows(result))
+        with open_session(tables, limits) as session:
+            result = session.run(query, querying.clock_of(None, tables))
+            rows = list(querying.plain_rows(result))
         return {
             "columns": [{"name": name, "type": kind.value} for name, kind in result.columns],
             "rows": rows,
