@@ -103,6 +103,18 @@ def test_hostile_content_is_text_in_every_format(poison: str) -> None:
         assert len(text) < 3_500_000, name
 
 
+@pytest.mark.parametrize("poison", POISONS, ids=range(len(POISONS)))
+def test_hostile_content_is_text_on_the_terminal(poison: str) -> None:
+    store = CaseStore(settings.load().store_url)
+    safe = poison.encode("utf-8", "replace").decode()  # the store holds no half characters
+    store.save(replace(hostile(safe), id="", entries=()), at=NOW)
+    store.close()
+    for command in (["case", "show", "C-1"], ["case", "list"]):
+        result = CliRunner().invoke(cli, command)
+        assert result.exit_code == 0, result.exception
+        assert not _COMMANDS.search(result.stdout), command
+
+
 def _read(name: str, text: str) -> list[Any]:
     return [json.loads(line) for line in text.splitlines()] if name in ("ocsf", "ocsf-incident", "jsonl") else [
         json.loads(text)

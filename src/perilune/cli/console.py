@@ -99,7 +99,7 @@ def _cells(case: Summary) -> tuple[Text | str, ...]:
         plain(case.title, 80),
         plain(case.host, 60),
         plain(_some(case.users), 60),
-        _some(case.techniques),
+        plain(_some(case.techniques), 60),
         str(case.findings),
         (case.last or "")[:16].replace("T", " "),
     )
@@ -116,7 +116,7 @@ def rule_table(rules: Sequence[Rule]) -> Table:
     for rule in sorted(rules, key=lambda rule: (rule.role.value, -rule.level, rule.title), reverse=False):
         level = severity(rule.level) if rule.role is Role.DETECTION else Text(*_ROLES[rule.role])
         tables = ", ".join(dict.fromkeys(scope.table for scope in rule.scopes))
-        table.add_row(level, _some(rule.techniques), plain(rule.title, 100), plain(rule.author, 60), tables)
+        table.add_row(level, plain(_some(rule.techniques), 60), plain(rule.title, 100), plain(rule.author, 60), tables)
     return table
 
 
