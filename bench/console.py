@@ -28,6 +28,7 @@ import sqlalchemy as sa
 from perilune.model.roles import Role
 from perilune.settings import Settings
 from perilune.store import schema
+from perilune.store.changes import search_text
 from perilune.web.options import Options
 from perilune.web.rooms import Rooms, open_rooms
 
@@ -52,6 +53,8 @@ def fill(rooms: Rooms, number: int) -> str:
         }
         for n in range(number)
     ]  # fmt: skip
+    for row in rows:
+        row["search"] = search_text(row)
     with rooms.database.writing() as connection:
         connection.execute(sa.insert(schema.cases), rows)
     return max(found, key=lambda case: len(case.findings) + len(case.timeline)).id

@@ -42,6 +42,7 @@ COMMANDS = {
     "serve": ("perilune.cli.serve:serve", "Serve the web console and the REST API."),
     "validate": ("perilune.cli.validate:validate", "Run harmless tests here and say which rule found each."),
     "mcp": ("perilune.cli.mcp:mcp", "Serve tools for a model (MCP), reading only unless given a token."),
+    "backup": ("perilune.cli.backup:backup", "Copy the case store while it is in use, and check the copy."),
     "doctor": ("perilune.cli.doctor:doctor", "Say what this machine can and cannot do."),
     "completion": ("perilune.cli.completion:completion", "Print the completion script of a shell."),
 }

@@ -75,6 +75,16 @@ def newest(database: Database, *, limit: int, before: int = 0) -> list[Line]:
         return [line_of(row) for row in connection.execute(query)]
 
 
+def head(database: Database) -> tuple[int, str]:
+    """The last line's number and hash."""
+    table = schema.audit
+    with database.reading() as connection:
+        row = connection.execute(
+            sa.select(table.c.number, table.c.hash).order_by(table.c.number.desc()).limit(1)
+        ).first()
+    return (row.number, row.hash) if row else (0, GENESIS)
+
+
 def verify(database: Database, head: str | None = None) -> tuple[int, str, list[Break]]:
     """How many lines there are, the head's hash, and everything that is not as it was written."""
     breaks: list[Break] = []

@@ -31,6 +31,11 @@ class Database:
                 hint="set PERILUNE_STORE to a file that you may write, or use --no-store",
             ) from error
 
+    @property
+    def shown(self) -> str:
+        """Its address without a password."""
+        return _shown(self._url)
+
     def close(self) -> None:
         self.engine.dispose()
 

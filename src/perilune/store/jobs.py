@@ -67,6 +67,12 @@ class JobStore:
         with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(query)]
 
+    def counts(self) -> dict[str, int]:
+        """How many there are in each state."""
+        query = sa.select(schema.jobs.c.state, sa.func.count()).group_by(schema.jobs.c.state)
+        with self._database.reading() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
     def claim(self, worker: str, *, at: datetime) -> Job | None:
         """Takes the oldest that waits; those whose worker fell silent are called failed."""
         table = schema.jobs

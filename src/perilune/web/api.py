@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Request
@@ -14,9 +14,11 @@ from perilune.errors import UsageError
 from perilune.model.case import Status
 from perilune.model.roles import ACTS, Act
 from perilune.model.rules import Level
+from perilune.store import audit
 from perilune.store.cases import Summary
 from perilune.store.changes import Change, new_owner, new_status
 from perilune.store.queue import Order, Wanted, find_cases
+from perilune.store.runlist import count_runs
 from perilune.web.auth import TokenReader, TokenWorker
 from perilune.web.described import SECURITY, CaseId, problems
 from perilune.web.pages.case import COMMENT_MOST, existing_id, load, plain_text
@@ -126,10 +128,24 @@ def change_case(
     response_class=PlainTextResponse,
 )  # fmt: skip
 def metrics(request: Request, caller: TokenReader) -> PlainTextResponse:
-    lines = ["# HELP perilune_cases Stored cases.", "# TYPE perilune_cases gauge"]
-    for (status, level), number in sorted(rooms(request).counts().items()):
-        lines.append(f'perilune_cases{{status="{status.value}",severity="{level.word}"}} {number}')
+    held = rooms(request)
+    cases = {f'status="{s.value}",severity="{one.word}"': n for (s, one), n in sorted(held.counts().items())}
+    runs = {f'status="{status}"': number for status, number in sorted(count_runs(held.database).items())}
+    jobs = {f'state="{state}"': number for state, number in sorted(held.crew.store.counts().items())}
+    lines = [
+        *_gauge("perilune_cases", "Stored cases.", cases),
+        *_gauge("perilune_runs", "Runs of playbooks.", runs),
+        *_gauge("perilune_jobs", "Hunts and queries asked for.", jobs),
+        *_gauge("perilune_runs_awaiting_approval", "Runs that wait for somebody.", {"": held.waiting()}),
+        *_gauge("perilune_runs_stuck", "Runs that this process could not drive.", {"": len(held.driver.problems)}),
+        *_gauge("perilune_audit_lines", "Lines of the audit log.", {"": audit.head(held.database)[0]}),
+    ]
     return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
+
+
+def _gauge(name: str, about: str, values: Mapping[str, int]) -> list[str]:
+    lines = [f"{name}{{{labels}}} {value}" if labels else f"{name} {value}" for labels, value in values.items()]
+    return [f"# HELP {name} {about}", f"# TYPE {name} gauge", *lines]
 
 
 def describe(plain: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:

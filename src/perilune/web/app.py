@@ -16,7 +16,7 @@ from perilune.errors import StoreError
 from perilune.model.roles import Role
 from perilune.web import api, api_jobs, api_runs, events, passwords, problems
 from perilune.web.guard import Guard
-from perilune.web.pages import audit, case, hunts, login, queue, runs, tokens, users
+from perilune.web.pages import audit, case, content, hunts, installation, login, queue, runs, tokens, users
 from perilune.web.problems import not_found
 from perilune.web.rooms import Rooms, rooms
 
@@ -42,7 +42,22 @@ def make_app(held: Rooms) -> FastAPI:
         lifespan=_living,
     )
     app.state.rooms = held
-    for room in (login, events, queue, runs, case, users, audit, hunts, tokens, api, api_runs, api_jobs):
+    for room in (
+        login,
+        events,
+        queue,
+        runs,
+        case,
+        users,
+        audit,
+        hunts,
+        content,
+        installation,
+        tokens,
+        api,
+        api_runs,
+        api_jobs,
+    ):
         app.include_router(room.router)
     app.add_api_route("/static/{name}", _static, include_in_schema=False)
     app.add_api_route("/health", _health, include_in_schema=False)
