@@ -10,11 +10,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+from importlib.resources import files
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from tests.service.live.build import RULES, lines, pids
+
+
+SCHEMA = json.loads((files("perilune") / "content" / "schemas" / "watch.schema.json").read_text())
 
 
 @pytest.fixture
@@ -87,6 +92,9 @@ def test_json_lines_and_an_end_in_order(tmp_path: Path, own_home: Path, rule: Pa
     assert {key: told[key] for key in ("state", "sources")} == {key: end[key] for key in ("state", "sources")}
     words = run("--status")
     assert words.returncode == 0
+    for line in (first, end):
+        jsonschema.validate(line, SCHEMA)
+    jsonschema.validate(told, {**SCHEMA["$defs"]["status"], "$defs": SCHEMA["$defs"]})
     assert "30 rows" in words.stdout
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 
 from perilune.correlating import correlated
@@ -29,6 +30,7 @@ from perilune.store.window import Window
 TOGETHER = 400  # rows judged together: no more than a hunt's limit for one rule can come of them
 _MOST_ROWS = 5_000  # matched together
 _DECODER_ROWS = 50_000  # after which what was decoded is forgotten
+_AT_ONCE = 0.5  # seconds of casework in one turn
 _HUNT_EVERY = 30.0  # seconds at least; and so long that hunts take a twentieth of the time
 _CORRELATE_EVERY = 1.0
 _CORRELATED_KEPT = 10_000
@@ -50,6 +52,8 @@ class Detector:
         self._decoder, self._decoded = Decoder(), 0
         self._joining = Joining(Limits())
         self._found: dict[str, Finding] = {}
+        self._late: dict[str, Finding] = {}  # what hunts and correlations found
+        self._hosts_at_once = 4
         self._explained: list[Explained] = []
         self._seen_together: dict[str, str] = {}
         self._changed_together: set[str] = set()
@@ -62,7 +66,7 @@ class Detector:
     @property
     def pending(self) -> int:
         """Findings that no case has yet."""
-        return len(self._found)
+        return len(self._found) + len(self._late)
 
     def close(self) -> None:
         self.casing.close()
@@ -106,22 +110,38 @@ class Detector:
             hits.take(table, place, matches)
             self._keep(judge(hits, self._window, self._decoder))
 
-    def _keep(self, judged: Judged) -> None:
+    def _keep(self, judged: Judged, *, late: bool = False) -> None:
         for finding in judged.findings:
-            self._found.setdefault(finding.id, finding)
+            (self._late if late else self._found).setdefault(finding.id, finding)
         self._explained += judged.explained
         del self._explained[:-1000]
 
     def settle(self, sources: Sequence[SourceReport], *, last: bool = False) -> list[Saved]:
-        """Makes cases of what was found since. A StoreError leaves it waiting, and a later call does all of it."""
+        """Makes cases of what was found first. A StoreError leaves it waiting, and a later call does it.
+
+        Of hosts only so many at once that this takes about half a second: sources are not kept waiting. What rules
+        found comes before what hunts and correlations found, for which `is_settled` does not wait: they find it again.
+        """
         self._together(last)
         self._ask_hunts(last)
-        saved: list[Saved] = []
-        if self._found:
-            saved = self.casing.keep(list(self._found.values()), self._explained, sources)
-            self._found = {}
-        self._explained = []
-        return saved + self.casing.look_again(sources, last=last)
+        waiting = self._found or self._late
+        if not waiting:
+            self._explained = []
+            return self.casing.look_again(sources, last=last)
+        begun = time.monotonic()
+        hosts = set(islice(dict.fromkeys(finding.host for finding in waiting.values()), self._hosts_at_once))
+        chosen = [finding for finding in waiting.values() if finding.host in hosts]
+        saved = self.casing.keep(chosen, self._explained, sources)
+        for finding in chosen:
+            del waiting[finding.id]
+        each = (time.monotonic() - begun) / max(1, len(hosts))
+        self._hosts_at_once = max(2, min(50, int(_AT_ONCE / max(each, 0.001))))
+        return saved
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all that rules have found so far is in cases."""
+        return not self._found
 
     # --- what needs more than a batch
 
@@ -139,7 +159,7 @@ class Detector:
             if ends > before:
                 self._changed_together.add(key)
             if not before or begins > before:
-                self._found.setdefault(finding.id, finding)
+                self._late.setdefault(finding.id, finding)
         while len(self._seen_together) > _CORRELATED_KEPT:
             del self._seen_together[next(iter(self._seen_together))]
 
@@ -160,7 +180,7 @@ class Detector:
             if one.rule.role is Role.DETECTION:
                 hits.note(one.rule, (one.table, one.place + self._window.first[one.table]), one.evidence)
         self.refused |= {one.source: one.reason for one in refused}
-        self._keep(judge(hits, self._window, self._decoder))
+        self._keep(judge(hits, self._window, self._decoder), late=True)
         self._hunt_every = max(_HUNT_EVERY, 20 * (time.monotonic() - begun))
 
     def _due(self, what: str, seconds: float) -> bool:

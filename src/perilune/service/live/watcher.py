@@ -5,6 +5,7 @@ What fails is tried again: a full disk or a lost case store stops what needs it,
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections import deque
@@ -94,7 +95,7 @@ class Watcher:
         self._settle(last=False)
         self._tidy()
         self._tell_status()
-        return taken.more or looked
+        return taken.more or looked or (self.detector.pending > 0 and not self.problems)
 
     def _is_drained(self) -> bool:
         waiting = any(source.state.waiting for source in self.taker.sources if source.state.doing != "gone")
@@ -141,9 +142,9 @@ class Watcher:
                 self.tell(saved)
             self.delays.extend(self.detector.casing.delays)
             self.detector.casing.delays.clear()
-            if together := self.detector.to_recall():
+            if not self.detector.pending and (together := self.detector.to_recall()):
                 self.lake.manifest.note("together", together)
-            if self._looked > self.lake.manifest.detected:
+            if self.detector.is_settled and self._looked > self.lake.manifest.detected:
                 self.lake.manifest.set_detected(self._looked)
 
     def refill(self) -> None:
@@ -160,7 +161,7 @@ class Watcher:
                 self.detector.look(older)
             for batch in known:
                 self.detector.look(next(iter(self.lake.batches(batch.seq - 1, 1)))[1])
-            if older or known:
+            while self.detector.pending and "cases" not in self.problems:
                 self._settle(last=False)
         self._looked = detected
 
@@ -194,12 +195,14 @@ class Watcher:
         """The last of what came: into the lake, into cases, into Parquet; and what is told."""
         for source in self.taker.sources:
             source.stop()
-        deadline = time.monotonic() + ENDING
+        deadline = time.monotonic() + (math.inf if self.options.once else ENDING)
         while self._take().more and time.monotonic() < deadline and "lake" not in self.problems:
             self._look()
         while self._look() and time.monotonic() < deadline:
             pass
         self._settle(last=True)
+        while self.detector.pending and not self.problems and time.monotonic() < deadline:
+            self._settle(last=False)
         with self._trying("lake"):
             self.lake.flush(datetime.now(UTC))
             self.lake.sweep()
