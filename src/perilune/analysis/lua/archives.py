@@ -166,10 +166,17 @@ def _cab(work: Unpack, data: bytes) -> Opened:
     try:
         archive = CabArchive(data)
     except (CorruptionError, NotSupportedError) as error:
-        raise ValueError(str(error) or "damaged") from None
+        raise ValueError(_cab_words(str(error))) from None
     for name, file in archive.items():
         content = file.buf or b""
         yield content[: work.take(len(content), name)], 0, len(data), name[:200]
+
+
+def _cab_words(error: str) -> str:
+    """Why a cabinet is not read; for a method that no maintained Python library has, what unpacks it."""
+    if any(method in error.lower() for method in ("lzx", "quantum")):
+        return f"{error}: no maintained Python library unpacks this method; unpack it with cabextract (libmspack) and give the files"
+    return error or "damaged"
 
 
 def _cab_promises(data: bytes) -> tuple[int, int]:
