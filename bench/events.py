@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from perilune.model.rules import And, Expr, Not, Number, Or, Rule, Text, Wildcard
 from perilune.model.tables import COLUMNS
+from perilune.store.parquet import MARK
 
 ROW_GROUP = 500_000
 TEXTS = (
@@ -86,7 +87,8 @@ def write(path: Path, recipe: Recipe, rules: Sequence[Rule]) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        schema = pa.schema([(n, COLUMNS[n]) for n in ("Timestamp", *TEXTS, *NUMBERS, "XSourceRecord")])
+        columns = [(n, COLUMNS[n]) for n in ("Timestamp", *TEXTS, *NUMBERS, "XSourceRecord")]
+        schema = pa.schema(columns).with_metadata({MARK: b"DeviceProcessEvents"})  # so that `hunt` knows it
         with pq.ParquetWriter(partial, schema, compression="zstd", dictionary_pagesize_limit=16 << 20) as writer:
             for batch in batches(recipe, rules):
                 writer.write_table(batch.cast(schema))

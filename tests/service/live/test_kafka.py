@@ -17,6 +17,7 @@ from perilune.model.rules import RuleSet
 from perilune.service.live.addresses import Address, open_source
 from perilune.service.live.kafka import EMPTY, GAP, KafkaSource, _After, _lines, _Message
 from perilune.store.lake_manifest import Position
+from tests.service.live import kafka_broker
 from tests.service.live.build import event, lines, pids, rules, watch
 
 kafka = pytest.importorskip("confluent_kafka", reason="confluent-kafka is not installed: pip install 'perilune[kafka]'")
@@ -224,3 +225,35 @@ def test_a_message_is_whole_lines(value: bytes) -> None:
     assert made == b"" if not value.strip() else made.endswith(b"\n")
     if value.lstrip()[:1] in (b"{", b"["):
         assert made.count(b"\n") <= 1
+
+
+@pytest.mark.skipif(bool(kafka_broker.missing()), reason=kafka_broker.missing() or "a broker is here")
+def test_a_real_broker_that_is_killed_and_begun_again(tmp_path: Path, ruleset: RuleSet) -> None:
+    """Apache Kafka: rows once over three runs of a watcher and a kill of the broker between them."""
+    url, lake = f"sqlite:///{tmp_path / 'cases.db'}", tmp_path / "lake"
+    with kafka_broker.real_broker(tmp_path / "kafka") as broker:
+        name = f"kafka://{broker.address}/events?group=soc"
+        send(broker.address, lines(0, 300))
+        assert watch(lake, url, name, ruleset=ruleset).counts()["findings"] == 30
+        # A group that was told nothing yet, or it would go on where the watcher was.
+        source = open_source(Address(f"kafka://{broker.address}/events?group=others", lake))
+        assert isinstance(source, KafkaSource)
+        with closing(_Started(source)):
+            positions: dict[str, Position] = {}
+            taken(source, positions, 300)
+            broker.end(hard=True)
+            until(lambda: not list(source.poll(positions, 1 << 20)) and source.state.doing == "gone", 60)
+            broker.begin()
+            send(broker.address, lines(300, 100))
+            assert taken(source, positions, 100).count(b"\n") == 100
+            assert source.state.doing == "waiting"
+        assert watch(lake, url, name, ruleset=ruleset).counts()["findings"] == 10
+    assert sorted(pids(lake)) == [1000 + n for n in range(400)]
+
+
+def send(address: str, block: bytes) -> None:
+    """Lines to all partitions of a topic of a real broker."""
+    producer = kafka.Producer({"bootstrap.servers": address, "linger.ms": 5})
+    for number, line in enumerate(each(block)):
+        producer.produce("events", line, key=str(number).encode())
+    assert producer.flush(60) == 0
