@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from perilune.cli.main import cli
+from perilune.cli.respond import own_name
 from perilune.model.rules import Level
 from perilune.store.cases import CaseStore
 from tests.build import at, case, finding
@@ -155,3 +158,23 @@ def test_playbooks_are_drawn_and_tested(tmp_path: Path) -> None:
     wrong = tmp_path / "x.scenarios.yml"
     wrong.write_text("playbook: Recovery Plan\nscenarios: [{name: mine, expect: {plan: [notify]}}]\n")
     assert "0 of 1" in perilune("playbook", "test", str(wrong), code=1).output
+
+
+def test_a_name_is_believed_and_the_account_stands_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    monkeypatch.setenv("SUDO_UID", str(pwd.getpwnam("daemon").pw_uid))
+    assert own_name() == "daemon"
+    perilune("respond", "C-1")
+    perilune("approve", "R-1", "--reason", "seen", "--who", "bo")
+    exported = [json.loads(line) for line in perilune("audit", "export").output.splitlines()]
+    accounts = [line["body"] for line in exported if line["kind"] == "account"]
+    assert [(one["who"], one["account"], one["sudo"]) for one in accounts] == [
+        ("daemon", "daemon", True), ("bo", "daemon", True),
+    ]  # fmt: skip
+
+
+def test_an_ordinary_user_cannot_say_that_sudo_was_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = pwd.getpwnam("nobody").pw_uid
+    monkeypatch.setattr(os, "getuid", lambda: nobody)
+    monkeypatch.setenv("SUDO_UID", "0")
+    assert own_name() == "nobody"

@@ -187,6 +187,14 @@ def test_a_pinned_playbook_that_was_changed_in_the_store_is_refused(runner: Runn
         ("DELETE FROM decisions", "run R-1, decision 1: is in the log and was deleted"),
         ("UPDATE intents SET outcome = 'failed' WHERE action = 1", "run R-1, action 1: its outcome is not what"),
         ("UPDATE runs SET plan_hash = 'x'", "run R-1: its plan is not the one that was made"),
+        ("UPDATE intents SET outcome = NULL WHERE action = 1", "run R-1, action 1: its outcome is not what"),
+        ("DELETE FROM intents WHERE action = 2", "run R-1, what came of action 2: is in the log and was deleted"),
+        (
+            "INSERT INTO decisions SELECT run, 2, plan_hash, 'bo', granted, reason, at, expires, actions"
+            " FROM decisions",
+            "run R-1, decision 2 of bo: is not what was decided",
+        ),
+        ("INSERT INTO answers VALUES (1, 's', 'yes')", "run R-1, the answer at s: is not what was answered"),
     ],
 )
 def test_a_change_of_an_approval_an_outcome_or_a_plan_is_named(
@@ -200,6 +208,42 @@ def test_a_change_of_an_approval_an_outcome_or_a_plan_is_named(
             connection.exec_driver_sql(f"DROP TRIGGER decisions_no_{verb}")
         connection.exec_driver_sql(statement)
     assert any(f"{one.where}: {one.what}".startswith(named) for one in audit.verify(database)[2])
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("UPDATE answers SET answer = 'no'", "run R-1, the answer at s: is not what was answered"),
+        ("DELETE FROM answers", "run R-1, the answer at s: is in the log and was deleted"),
+    ],
+)
+def test_a_changed_answer_is_named(runner: Runner, database: Database, statement: str, named: str) -> None:
+    runner.store.answer(begun(runner), "s", "yes", at=runner.now(), who="ana")
+    assert audit.verify(database)[2] == []
+    with database.writing() as connection:
+        connection.exec_driver_sql(statement)
+    assert [f"{one.where}: {one.what}" for one in audit.verify(database)[2]] == [named]
+
+
+@pytest.mark.parametrize("column", ["at", "who", "kind", "run", "body", "previous", "hash", "number"])
+def test_a_change_of_any_column_of_any_audit_line_is_named(runner: Runner, database: Database, column: str) -> None:
+    run = begun(runner)
+    runner.decide(run, who="ana", granted=True, reason="x")
+    runner.advance(run)
+    count = audit.verify(database)[0]
+    value = "number + 1000" if column == "number" else f"{column} || ' '"
+    for number in (1, count // 2, count):
+        with database.writing() as connection:
+            for verb in ("update", "delete"):
+                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS audit_no_{verb}")
+            connection.exec_driver_sql("CREATE TEMP TABLE IF NOT EXISTS kept AS SELECT * FROM audit")
+            connection.exec_driver_sql(f"UPDATE audit SET {column} = {value} WHERE number = {number}")
+        where = f"line {number + 1000 if column == 'number' else number} "
+        assert any(one.where.startswith(where) for one in audit.verify(database)[2]), (column, number)
+        with database.writing() as connection:
+            connection.exec_driver_sql("DELETE FROM audit")
+            connection.exec_driver_sql("INSERT INTO audit SELECT * FROM kept")
+    assert audit.verify(database)[2] == []
 
 
 def test_a_run_that_would_go_another_way_than_it_went_is_stopped(runner: Runner, database: Database) -> None:

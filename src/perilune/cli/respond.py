@@ -6,23 +6,44 @@ import os
 import pwd
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from perilune.errors import UsageError
 
+if TYPE_CHECKING:
+    from perilune.service.office import Office
+
 DEFAULT_PLAYBOOK = "T1059 - Command and Scripting Interpreter"
 
 
 def own_name() -> str:
-    """Who runs this, as the system knows them."""
+    """Who runs this, as the system knows them; behind sudo, who called it."""
+    uid = _caller()
     try:
-        return pwd.getpwuid(os.getuid()).pw_name
+        return pwd.getpwuid(uid).pw_name
     except KeyError:
-        return f"uid {os.getuid()}"
+        return f"uid {uid}"
 
 
-who_option = click.option("--who", default=own_name, help="Who decides, for the record.  [default: your login name]")
+def _caller() -> int:
+    """Only root can have been called through sudo; anybody else may write what they like into their environment."""
+    given = os.environ.get("SUDO_UID", "")
+    return int(given) if os.getuid() == 0 and given.isascii() and given.isdecimal() else os.getuid()
+
+
+def note_account(office: Office, run_id: str, who: str) -> None:
+    """The account that a decision came from, beside the name that it was given under: names are believed here."""
+    body = {"who": who, "account": own_name(), "uid": _caller(), "sudo": _caller() != os.getuid()}
+    office.runs.note(run_id, "account", body, at=datetime.now(UTC), who=who)
+
+
+who_option = click.option(
+    "--who",
+    default=own_name,
+    help="Who decides. It is believed; your account is recorded beside it.  [default: your login name]",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 reason_option = click.option("--reason", required=True, help="Why, for the record.")
 run_argument = click.argument("run_id", metavar="RUN")
@@ -85,6 +106,7 @@ def respond(
         if dry_run:
             return responding.show_plan(plan, used, as_json=as_json)
         run = office.runner(connector).start(plan, shelf.find(playbook).name, who=who)
+        note_account(office, run.id, who)
         return responding.drive(office, run.id, as_json=as_json)
 
 
@@ -138,6 +160,7 @@ def _decide(
         if seen and not record.plan_hash.startswith(seen.lower()):
             raise UsageError(f"{record.id} has the plan {record.plan_hash[:12]}, not {seen}", hint="look at it again")
         runner = office.runner(record.connector)
+        note_account(office, record.id, who)
         runner.decide(record.id, who=who, granted=granted, reason=reason, actions=actions, holds=holds)
         return responding.drive(office, record.id, as_json=as_json)
 
@@ -159,6 +182,7 @@ def undo(run_id: str, actions: tuple[int, ...], reason: str, who: str, as_json: 
 
     with opened(load()) as office:
         record = office.runs.load(run_id)
+        note_account(office, record.id, who)
         undoing = office.runner(record.connector).undo(record.id, who=who, reason=reason, only=actions)
         return responding.drive(office, undoing.id, as_json=as_json)
 
@@ -224,6 +248,7 @@ def close(case_id: str, reason: str, verdict: str, propose: bool, who: str) -> N
         written = office.propose(case, author=who) if propose and verdict == "false-positive" else ([], [])
         body: dict[str, object] = {"as": verdict, "reason": reason, "proposed": [path.name for path in written[0]]}
         office.cases.set_status(case.id, Status.CLOSED, body, at=now, who=who)
+        note_account(office, "", who)
         office.runs.note("", "close", {"case": case.id, **body}, at=now, who=who)
     click.echo(f"{case.id} is closed as {verdict}.")
     for path in written[0]:

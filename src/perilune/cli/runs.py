@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 from rich.table import Table
 
-from perilune.cli.respond import json_option, run_argument, who_option
+from perilune.cli.respond import json_option, note_account, run_argument, who_option
 from perilune.errors import UsageError
 
 
@@ -71,6 +71,7 @@ def answer_run(run_id: str, answer: str, who: str, as_json: bool) -> int:
             raise UsageError(f"{record.id} waits for no answer")
         if answer not in question.choices:
             raise UsageError(f"{answer!r} is no answer to it", hint=f"answers are: {', '.join(question.choices)}")
+        note_account(office, record.id, who)
         office.runs.answer(record.id, question.step, answer, at=datetime.now(UTC), who=who)
         return responding.drive(office, record.id, as_json=as_json)
 
@@ -102,6 +103,7 @@ def cancel_run(run_id: str, reason: str, who: str) -> None:
         record = office.runs.load(run_id)
         if record.status in ("finished", "cancelled"):
             raise UsageError(f"{record.id} is {record.status}")
+        note_account(office, record.id, who)
         office.runs.note(record.id, "cancel", {"reason": reason}, at=now, who=who)
         office.runs.set_status(record.id, "cancelled", at=now, who=who)
     click.echo(f"{record.id} is cancelled.")

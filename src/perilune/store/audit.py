@@ -137,14 +137,17 @@ def _stored(connection: sa.Connection) -> Iterator[Break]:
         if said.get(("decision", row.run, row.number)) != decision_digest(_plain(row)):
             yield Break(f"run R-{row.run}, decision {row.number} of {row.approver}", "is not what was decided")
     for row in connection.execute(sa.select(schema.intents)):
-        if row.outcome is not None and said.get(("effect", row.run, row.action)) != row.outcome:
+        if said.get(("effect", row.run, row.action)) != row.outcome:
             yield Break(f"run R-{row.run}, action {row.action}", "its outcome is not what was recorded")
+    for row in connection.execute(sa.select(schema.answers)):
+        if said.get(("answer", row.run, row.step)) != row.answer:
+            yield Break(f"run R-{row.run}, the answer at {row.step}", "is not what was answered")
     yield from _missing(connection, said)
 
 
 def _said(connection: sa.Connection) -> dict[tuple[object, ...], object]:
     said: dict[tuple[object, ...], object] = {}
-    query = sa.select(schema.audit).where(schema.audit.c.kind.in_(("run", "decision", "effect")))
+    query = sa.select(schema.audit).where(schema.audit.c.kind.in_(("run", "decision", "effect", "answer")))
     for row in connection.execute(query.order_by(schema.audit.c.number)):
         body = msgspec.json.decode(row.body, type=dict[str, object])
         run = int(row.run.removeprefix("R-"))
@@ -152,6 +155,8 @@ def _said(connection: sa.Connection) -> dict[tuple[object, ...], object]:
             said["run", run] = body.get("plan")
         elif row.kind == "decision":
             said["decision", run, body.get("number")] = body.get("digest")
+        elif row.kind == "answer":
+            said["answer", run, body.get("step")] = body.get("answer")
         else:
             said["effect", run, body.get("action")] = body.get("outcome")
     return said
@@ -170,11 +175,15 @@ def _documents(row: sa.Row[tuple[object, ...]]) -> Iterator[Break]:
 def _missing(connection: sa.Connection, said: Mapping[tuple[object, ...], object]) -> Iterator[Break]:
     runs = set(connection.execute(sa.select(schema.runs.c.id)).scalars())
     decisions = {(row.run, row.number) for row in connection.execute(sa.select(schema.decisions))}
-    for key in said:
-        if key[0] == "run" and key[1] not in runs:
-            yield Break(f"run R-{key[1]}", "is in the log and was deleted")
-        if key[0] == "decision" and (key[1], key[2]) not in decisions:
-            yield Break(f"run R-{key[1]}, decision {key[2]}", "is in the log and was deleted")
+    effects = {(row.run, row.action) for row in connection.execute(sa.select(schema.intents))}
+    answers = {(row.run, row.step) for row in connection.execute(sa.select(schema.answers))}
+    kept = {"decision": decisions, "effect": effects, "answer": answers}
+    words = {"decision": "decision", "effect": "what came of action", "answer": "the answer at"}
+    for what, run, *rest in said:
+        if what == "run" and run not in runs:
+            yield Break(f"run R-{run}", "is in the log and was deleted")
+        if what in kept and (run, *rest) not in kept[str(what)]:
+            yield Break(f"run R-{run}, {words[str(what)]} {rest[0]}", "is in the log and was deleted")
 
 
 def decision_digest(row: Mapping[str, object]) -> str:
