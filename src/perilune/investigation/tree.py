@@ -15,6 +15,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pyarrow as pa
 
 from perilune.model.case import ProcessNode
 from perilune.model.tables import EventRef, Table
@@ -154,7 +157,19 @@ def marked(node: ProcessNode, findings: Iterable[str]) -> ProcessNode:
 
 
 def _rows(table: Table) -> list[dict[str, object]]:
-    return table.data.select([c for c in COLUMNS if table.has(c)]).to_pylist()
+    names = [name for name in COLUMNS if table.has(name)]
+    columns = [_values(table.data.column(name)) for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _values(column: Any) -> list[object]:
+    """A column as Python values, each text once: a host's thousands of starts name few programs and users."""
+    if not pa.types.is_string(column.type):
+        return cast("list[object]", column.to_pylist())
+    coded = column.combine_chunks().dictionary_encode()
+    texts = [*coded.dictionary.to_pylist(), None]
+    places = coded.indices.fill_null(len(texts) - 1).to_numpy(zero_copy_only=False)
+    return [texts[place] for place in places.tolist()]
 
 
 @dataclass(frozen=True, slots=True)
