@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ _AGAIN_WAITING = 300  # hosts
 _RECALLED = 200  # cases that a new watcher looks up to know what they list
 _HOSTS = 5_000  # whose recent findings are kept
 _FRESH = 60.0  # seconds that lists, suppressions, the history and what people said are used before they are read again
+_TELLING = 20  # characters of a command line that two hosts seldom share by chance
 _COUNT_EVERY = 60.0
 LIVE = 600.0  # seconds; an event that is older was read late and says nothing of how fast this is
 WHO = "perilune watch"
@@ -64,6 +65,7 @@ class Casing:
         self.cases: CaseStore | None = None
         self.sightings: Sightings | None = None
         self._recent: dict[str, deque[tuple[int, Finding]]] = {}
+        self._by_command: dict[str, tuple[int, Finding]] = {}
         self._listed: Counter[tuple[str, str]] = Counter()
         self._case_of: dict[tuple[str, str], str] = {}
         self._known_cases: dict[str, _Known] = {}
@@ -149,7 +151,8 @@ class Casing:
     ) -> list[Saved]:
         """The cases that new findings belong to, together with what was found on their hosts shortly before."""
         hosts = {finding.host for finding in listed}
-        around = {f.id: f for f in (*self._recently(hosts), *(f for f in known if f.host in hosts), *listed)}
+        here = (f for f in known if f.host in hosts)
+        around = {f.id: f for f in (*self._recently(hosts), *self._alike(listed, hosts), *here, *listed)}
         judged = Judged(tuple(around.values()), tuple(self._explained), {})
         assert self._beside is not None
         beside = replace(self._beside.around, learned=self._past.about(judged.findings) if self._past else None)
@@ -241,15 +244,27 @@ class Casing:
         for finding in findings:
             held = self._recent.pop(finding.host, None) or deque(maxlen=RECENT)
             held.append((self._window.rows[finding.event.table], finding))
+            if command := _command(finding):
+                self._by_command.pop(command, None)
+                self._by_command[command] = self._window.rows[finding.event.table], finding
             self._recent[finding.host] = held  # the host that was last heard of is the last to be forgotten
             if finding.host not in self._again and len(self._again) < _AGAIN_WAITING:
                 self._again[finding.host] = time.monotonic() + AGAIN
+        while len(self._by_command) > _HOSTS:
+            del self._by_command[next(iter(self._by_command))]
         while len(self._recent) > _HOSTS:
             host = next(iter(self._recent))
             del self._recent[host]
             for key in [key for key in self._listed if key[1] == host]:
                 del self._listed[key]
                 self._case_of.pop(key, None)
+
+    def _alike(self, findings: Iterable[Finding], hosts: Collection[str]) -> Iterator[Finding]:
+        """Of each command that findings are about, the last finding on another host: one intrusion is one case."""
+        for command in dict.fromkeys(map(_command, findings)):
+            place, other = self._by_command.get(command, (0, None))
+            if other is not None and other.host not in hosts and place > self._window.first[other.event.table]:
+                yield other
 
     def _recently(self, hosts: Iterable[str]) -> Iterator[Finding]:
         """What was found on these hosts before, as long as its rows are there to be looked at."""
@@ -278,3 +293,9 @@ class Casing:
 def _first_of_rules(findings: Iterable[Finding]) -> list[Finding]:
     """The first finding of each rule."""
     return list({finding.rule_id: finding for finding in reversed(list(findings))}.values())
+
+
+def _command(finding: Finding) -> str:
+    """The command line that a finding is about, where it is long enough to tell something."""
+    text = finding.row.get("ProcessCommandLine")
+    return text if isinstance(text, str) and len(text) > _TELLING else ""
