@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
+import perilune
 from perilune import settings
 from perilune.cli.export import FORMATS
 from perilune.cli.exports import EXPORTS, export
@@ -23,6 +24,8 @@ from perilune.cli.main import cli
 from perilune.model.case import Case
 from perilune.store.cases import CaseStore
 from tests.report.cases import EMPTY, INTRUSION, LONG, POISONS, hostile
+from tests.report.test_ocsf import faults as ocsf_faults
+from tests.report.test_stix import faults as stix_faults
 
 NOW = datetime(2026, 11, 22, 6, 30, tzinfo=UTC)
 FORMULAS = ("=cmd|'/c calc'!A0", "@SUM(1+1)*cmd", "+1", "-1+1", " =1", "＝1+1", 'a;=HYPERLINK("http://x")', "\t=1")
@@ -159,3 +162,16 @@ def test_the_layer_has_the_techniques_of_the_findings() -> None:
         technique for one in INTRUSION.findings for technique in one.techniques
     }
     assert json.loads(_texts([hostile("T1059.011<script>")], "navigator"))["techniques"] == []
+
+
+def test_the_demos_cases_are_valid_everywhere() -> None:
+    """Real cases of the sample logs, whose events hold more than a test's builder would think of."""
+    samples = Path(perilune.__file__).parent / "content" / "samples"
+    found = perilune.hunt(sorted(one for one in samples.iterdir() if one.name != "README.txt"))
+    found.spool.close()
+    assert len(found.cases) >= 4
+    for line in _texts(found.cases, "ocsf").splitlines():
+        assert not ocsf_faults(json.loads(line), "detection_finding")
+    for line in _texts(found.cases, "ocsf-incident").splitlines():
+        assert not ocsf_faults(json.loads(line), "incident_finding")
+    assert not stix_faults(json.loads(_texts(found.cases, "stix")))

@@ -99,3 +99,21 @@ def test_only_what_leads_outside_becomes_an_indicator() -> None:
     patterns = [one["pattern"] for one in _bundle(OUTSIDE)["objects"] if one["type"] == "indicator"]
     assert patterns == ["[ipv4-addr:value = '45.155.204.7']", "[domain-name:value = 'c2.lua-loader.dev']"]
     assert not [one for one in _bundle(INTRUSION)["objects"] if one["type"] == "indicator"]
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [
+        ("HKU\\S-1-5-21\\SOFTWARE\\Run\\x", "HKEY_USERS\\S-1-5-21\\SOFTWARE\\Run\\x"),
+        ("HKEY_CURRENT_USER\\Software\\Run", "HKEY_CURRENT_USER\\Software\\Run"),
+        ("hklm\\system", "HKEY_LOCAL_MACHINE\\system"),
+        ("HKEY_USERS\\a HKLM b", ""),
+    ],
+)
+def test_a_registry_key_names_its_hive_in_full(key: str, wanted: str) -> None:
+    first = replace(INTRUSION.findings[0], row={**INTRUSION.findings[0].row, "RegistryKey": key})
+    bundle = _bundle(replace(INTRUSION, findings=(first,)))
+    assert not faults(bundle)
+    assert [one["key"] for one in bundle["objects"] if one["type"] == "windows-registry-key"] == (
+        [wanted] if wanted else []
+    )

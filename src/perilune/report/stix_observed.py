@@ -8,6 +8,7 @@ the event, so that it is the same in every export.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime
@@ -20,6 +21,9 @@ Plain = dict[str, object]
 Seen = tuple[Plain, ...]
 
 _STANDARD = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")  # the standard's name space for observables
+_HIVES = {"HKLM": "HKEY_LOCAL_MACHINE", "HKCU": "HKEY_CURRENT_USER", "HKU": "HKEY_USERS", "HKCR": "HKEY_CLASSES_ROOT",
+          "HKCC": "HKEY_CURRENT_CONFIG"}  # fmt: skip
+_SHORT_HIVE = re.compile("HK(?:LM|CC|CR|CU|U)|hk(?:lm|cc|cr|cu|u)")  # what its schema refuses anywhere in a key
 _OURS = uuid.UUID("6d0b5a52-9b0c-5e55-8a41-0b3b1b6a7d20")
 _TEXT_MOST = 8_000
 _NAMES = {What.MD5: "MD5", What.SHA1: "SHA-1", What.SHA256: "SHA-256"}
@@ -44,7 +48,7 @@ def _of(finding: Finding) -> Iterator[Plain]:
         yield from _process(finding, "Process", parent)
     else:
         yield from _image(row, "")
-    if key := row.get("RegistryKey"):
+    if key := _registry_key(str(row.get("RegistryKey") or "")):
         yield _named("windows-registry-key", {"key": _text(key)})
     yield from _network(row)
 
@@ -72,6 +76,13 @@ def _process(finding: Finding, whose: str, parent: str | None) -> Generator[Plai
     made = f"process--{uuid.UUID(bytes=uuid.uuid5(_OURS, whole(identity)).bytes, version=4)}"
     yield {"type": "process", "spec_version": "2.1", "id": made} | known
     return made
+
+
+def _registry_key(key: str) -> str:
+    """The key with its hive written out, as the standard wants it; nothing where a short form stands inside it."""
+    hive, mark, rest = key.partition("\\")
+    full = f"{_HIVES.get(hive.upper(), hive)}{mark}{rest}"
+    return "" if _SHORT_HIVE.search(full) else full
 
 
 def _image(row: Mapping[str, object], side: str) -> list[Plain]:
