@@ -126,3 +126,13 @@ def test_undo_goes_backwards_and_leaves_what_held_before() -> None:
     ]  # fmt: skip
     assert {r.kind for r in back.refusals} == {Kind.COLLECT_EVIDENCE, Kind.CLEAR_SESSIONS, Kind.TERMINATE_TREE}
     assert [a.undoes for a in undo_plan(made, "R-1", results, [3]).actions] == ["R-1:3"]
+
+
+def test_an_inverse_that_the_connector_cannot_do_is_refused_by_name() -> None:
+    made = plan()
+    done = {action.number: Result(Outcome.DONE) for action in made.actions}
+    can = frozenset(one for one in EVERYTHING if one[0] is not Kind.RESTORE_FILE)
+    undoing = undo_plan(made, "R-1", done, handles=can)
+    assert "restore-file" not in kinds(undoing)
+    assert "release-host" in kinds(undoing)
+    assert any("simulated cannot do restore-file" in one.reason for one in undoing.refusals)

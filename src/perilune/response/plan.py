@@ -66,8 +66,17 @@ def plan_hash(plan: Plan) -> str:
     return hashlib.sha256(msgspec.json.encode(plan, order="deterministic")).hexdigest()
 
 
-def undo_plan(plan: Plan, run: str, results: Mapping[int, Result], only: Sequence[int] = ()) -> Plan:
-    """The plan that takes a run's effects back, last first. What held before the run is not its own to undo."""
+def undo_plan(
+    plan: Plan,
+    run: str,
+    results: Mapping[int, Result],
+    only: Sequence[int] = (),
+    handles: frozenset[tuple[Kind, TargetType]] | None = None,
+) -> Plan:
+    """The plan that takes a run's effects back, last first. What held before the run is not its own to undo.
+
+    handles  what the connector can do; an inverse that it cannot is refused by name
+    """
     actions: list[Action] = []
     refusals: list[Refusal] = []
     for action in reversed(plan.actions):
@@ -77,6 +86,10 @@ def undo_plan(plan: Plan, run: str, results: Mapping[int, Result], only: Sequenc
         row = KINDS[action.kind]
         if row.inverse is None:
             refusals.append(Refusal(action.kind, action.target, "undo", "no-inverse", row.note))
+            continue
+        if handles is not None and (row.inverse, action.target.type) not in handles:
+            why = f"{plan.connector} cannot do {row.inverse}: take it back in the product itself"
+            refusals.append(Refusal(row.inverse, action.target, "undo", "connector", why))
             continue
         actions.append(
             Action(

@@ -133,9 +133,11 @@ class Runner:
     def undo(self, run_id: str, *, who: str, reason: str, only: Sequence[int] = ()) -> Run:
         """A run that takes another's effects back. Asking for it is approving it."""
         record = self.store.load(run_id)
-        plan = undo_plan(record.plan, run_id, self.store.results(run_id), only)
+        plan = undo_plan(record.plan, run_id, self.store.results(run_id), only, self.connector.handles)
         if not plan.actions:
-            raise UsageError(f"{run_id} has nothing that can be taken back", hint="`perilune runs show` lists it")
+            reasons = "; ".join(dict.fromkeys(one.reason for one in plan.refusals))
+            hint = reasons or "`perilune runs show` lists it"
+            raise UsageError(f"{run_id} has nothing that can be taken back", hint=hint)
         undoing = self.start(plan, f"undo of {run_id}", who=who)
         self.decide(undoing.id, who=who, granted=True, reason=reason)
         return undoing
