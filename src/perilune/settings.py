@@ -27,6 +27,8 @@ class Settings:
     rules  folders of Sigma rules to load besides the pack
     feeds  TAXII collections that `perilune lists refresh` fetches; none by default
     baseline  the folder of the learned history
+    webhooks  who is told of lines of the audit log, by name: `[webhooks.NAME]` with `url`, `secret_env`, `events`
+    oidc   the identity provider that people may log in through: `[oidc]` with `issuer`, `client`, `secret_env`, `roles`
     logs   folders of logs that people may hunt in from the console, by the name that they see: `[logs]`
     connectors  of products that actions are done on, by name: `[connectors.defender]`; secrets by
                 `…_env`, `…_file` or `…_keyring`
@@ -39,6 +41,8 @@ class Settings:
     baseline: str = "baseline"
     connectors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     logs: Mapping[str, str] = field(default_factory=dict)
+    webhooks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    oidc: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def baseline_folder(self) -> Path:
@@ -121,11 +125,15 @@ def _checked(settings: Settings, found: dict[str, object]) -> Settings:
     logs = found.get("logs", {})
     if not isinstance(logs, dict) or not all(isinstance(one, str) for one in logs.values()):
         raise UsageError("setting 'logs' must be folders by name, [logs]")
-    return replace(settings, store=store, rules=tuple(rules), baseline=baseline, connectors=connectors, logs=logs)
+    oidc = found.get("oidc", {})
+    if not isinstance(oidc, dict) or not all(isinstance(one, str) for one in oidc.values()):
+        raise UsageError("setting 'oidc' must be texts by name, [oidc]")
+    settings = replace(settings, logs=logs, oidc=oidc, webhooks=_connectors(found.get("webhooks", {}), "webhooks"))
+    return replace(settings, store=store, rules=tuple(rules), baseline=baseline, connectors=connectors)
 
 
-def _connectors(given: object) -> dict[str, dict[str, str]]:
-    wrong = "setting 'connectors' must be tables of texts, [connectors.NAME]"
+def _connectors(given: object, what: str = "connectors") -> dict[str, dict[str, str]]:
+    wrong = f"setting {what!r} must be tables of texts, [{what}.NAME]"
     if not isinstance(given, dict):
         raise UsageError(wrong)
     for one in given.values():
@@ -142,6 +150,16 @@ def connector_value(settings: Settings, name: str, key: str) -> str:
     found = found or _secret(given.get(f"{key}_env", ""), given.get(f"{key}_file", ""), where)
     if not found:
         raise UsageError(f"the setting {key} is missing", where=where, hint=f"[{where}] in config.toml")
+    return found
+
+
+def secret_value(given: Mapping[str, str], key: str, where: str) -> str:
+    """A secret of a table of settings, from the variable or file that it names; never from the table itself."""
+    if key in given:
+        raise UsageError("a secret does not stand in the settings", where=where, hint=f"give {key}_env or {key}_file")
+    found = _secret(given.get(f"{key}_env", ""), given.get(f"{key}_file", ""), where)
+    if not found:
+        raise UsageError(f"{key}_env or {key}_file is missing", where=where, hint=f"[{where}] in config.toml")
     return found
 
 

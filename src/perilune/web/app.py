@@ -74,12 +74,14 @@ async def _living(app: FastAPI) -> AsyncIterator[None]:
     held = app.state.rooms
     held.driver.start()
     held.crew.start()
+    held.teller.start()
     try:
         yield
     finally:
         held.closing = True
         held.driver.stop()
         held.crew.stop()
+        held.teller.stop()
 
 
 def make_first_admin(held: Rooms) -> str | None:

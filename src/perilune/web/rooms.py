@@ -13,6 +13,7 @@ from perilune.model.rules import Level
 from perilune.service.driving import Driver
 from perilune.service.jobs import Crew
 from perilune.service.office import Office
+from perilune.service.webhooks import Teller, hooks_of
 from perilune.settings import Settings
 from perilune.store import audit
 from perilune.store.cases import CaseStore
@@ -45,6 +46,7 @@ class Rooms:
     sessions: SessionStore
     driver: Driver
     crew: Crew
+    teller: Teller
     now: Callable[[], datetime] = _now
     logins: Limit = field(default_factory=lambda: Limit(burst=20, rate=0.2))
     asks: Limit = field(default_factory=lambda: Limit(burst=120, rate=20))
@@ -93,9 +95,8 @@ def open_rooms(settings: Settings, options: Options) -> Rooms:
     """The stores of one installation."""
     database = Database(settings.store_url)
     office = Office(settings, database, CaseStore(settings.store_url), RunStore(database))
-    return Rooms(
-        options, office, UserStore(database), SessionStore(database), Driver(office), Crew(settings, JobStore(database))
-    )
+    crew, teller = Crew(settings, JobStore(database)), Teller(database, hooks_of(settings))
+    return Rooms(options, office, UserStore(database), SessionStore(database), Driver(office), crew, teller)
 
 
 def rooms(request: Request) -> Rooms:
