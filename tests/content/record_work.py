@@ -146,7 +146,17 @@ def record() -> list[str]:
                 raise Unavailable("records are lost, or another program changed the audit's rules")
     except SensorError as error:
         raise Unavailable(str(error)) from None
-    return [line for line in lines if not line.startswith(("type=CONFIG_CHANGE", "type=LOGIN"))]
+    return _own(lines)
+
+
+def _own(lines: list[str]) -> list[str]:
+    """The events of the work's login alone: others may be recorded at the same time."""
+    events = {_event(line) for line in lines if line.startswith("type=SYSCALL ") and f" auid={LOGIN} " in line}
+    return [line for line in lines if _event(line) in events]
+
+
+def _event(line: str) -> str:
+    return line.partition("audit(")[2].partition(")")[0]
 
 
 def _until_the_mark(recording: netlink.Recording, working: Future[None]) -> list[str]:
