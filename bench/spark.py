@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,9 @@ from tests.runners.standalone import cpu_of, missing, standalone
 
 import events
 from perilune import pipeline, readers, reading, sweeping
+from perilune.detection import matching
 from perilune.model.rules import RuleSet
+from perilune.model.tables import Table
 from perilune.runners import local, spark
 
 Rows = dict[int, np.ndarray]
@@ -68,7 +71,7 @@ def on_spark(workers: int, rules: RuleSet, found: sweeping.Found) -> list[dict[s
             list(run(Nothing(), range(workers)))
             wall, cpu = time.perf_counter() - begun, cpu_of(os.getpid()) - before
             print(f"{name}: session and first job {wall:.1f} s, {cpu:.1f} s CPU")
-            rounds = [measured(f"{name}, round {n}", partial(swept, rules, found, run)) for n in (1, 2, 3)]
+            rounds = [measured(f"{name}, round {n}", partial(swept, rules, found, run)) for n in (1, 2)]
     return rounds
 
 
@@ -94,25 +97,46 @@ def measured(name: str, work: partial[Rows]) -> dict[str, object]:
 
 def whole(rules: RuleSet, path: Path) -> Rows:
     """Each rule's rows as an ordinary hunt has them: read in small batches, gathered, matched."""
-    seen = pipeline.detect(rules, reading.read([path]))
-    places = ({number: seen.hits.places(rule)} for number, rule in enumerate(rules.rules))
-    return {
-        n: found["DeviceProcessEvents"] for one in places for n, found in one.items() if "DeviceProcessEvents" in found
-    }
+    parts: dict[int, list[np.ndarray]] = {}
+    first = 0
+    plain, numbers = compiled(rules)
+    gathering = matching.Gathering()
+    tables = (item for item in reading.read([path]) if isinstance(item, Table))
+    for batch in chain((one for table in tables for one in gathering.add(table)), gathering.rest()):
+        found, rows = matching.places(plain, batch)
+        add(parts, numbers, found, rows + first)
+        first += len(batch)
+    return joined(parts)
+
+
+def compiled(rules: RuleSet) -> tuple[RuleSet, list[int]]:
+    """Those that are tried on rows, and their numbers among all."""
+    numbers = [number for number, rule in enumerate(rules.rules) if rule.compiled is not None]
+    return RuleSet(tuple(rules.rules[number] for number in numbers)), numbers
+
+
+def add(parts: dict[int, list[np.ndarray]], numbers: list[int], found: np.ndarray, rows: np.ndarray) -> None:
+    order = np.argsort(found, kind="stable")
+    found, rows = found[order], rows[order]
+    begins = np.flatnonzero(np.diff(found, prepend=-1))
+    for begin, end in zip(begins, [*begins[1:], len(found)], strict=True):
+        parts.setdefault(numbers[found[begin]], []).append(rows[begin:end])
+
+
+def joined(parts: dict[int, list[np.ndarray]]) -> Rows:
+    return {number: np.unique(np.concatenate(rows)) for number, rows in parts.items()}
 
 
 def swept(rules: RuleSet, found: sweeping.Found, run: sweeping.Run) -> Rows:
     """Each rule's rows as workers give them, share by share."""
     parts: dict[int, list[np.ndarray]] = {}
     first = 0
-    plain = RuleSet(tuple(rule for rule in rules.rules if rule.compiled is not None))
-    numbers = [number for number, rule in enumerate(rules.rules) if rule.compiled is not None]
+    plain, numbers = compiled(rules)
     for item in sweeping.sweep(plain, found, run):
         if isinstance(item, sweeping.Swept):
-            for one in np.unique(item.rules).tolist():
-                parts.setdefault(numbers[one], []).append(item.rows[item.rules == one] + first)
+            add(parts, numbers, item.rules, item.rows + first)
             first += item.share.rows
-    return {number: np.unique(np.concatenate(rows)) for number, rows in parts.items()}
+    return joined(parts)
 
 
 def finish(rows: int, rules: int, figures: list[dict[str, object]]) -> None:

@@ -65,6 +65,8 @@ def is_master(text: str) -> bool:
 @contextmanager
 def open_cluster(master: str, extra: dict[str, str] | None = None) -> Iterator[Cluster]:
     """A session on a master, closed at the end. Raises what is missing: pyspark, Java, the master, our version."""
+    if not is_master(master):
+        raise UsageError(f"{master!r} is no Spark master", hint="give spark://HOST:7077, or local[2] to try it here")
     try:
         from pyspark import SparkConf
         from pyspark.sql import SparkSession
@@ -89,8 +91,6 @@ def open_cluster(master: str, extra: dict[str, str] | None = None) -> Iterator[C
 
 def _answers(master: str) -> None:
     """Says at once that no master is there, for which Spark would need a minute."""
-    if not is_master(master):
-        raise UsageError(f"{master!r} is no Spark master", hint="give spark://HOST:7077, or local[2] to try it here")
     if master.startswith("local"):
         return
     for one in master.removeprefix("spark://").split(","):
