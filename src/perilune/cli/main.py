@@ -34,6 +34,7 @@ COMMANDS = {
     "playbook": ("perilune.cli.playbook:playbook", "List, show and check playbooks."),
     "audit": ("perilune.cli.audit:audit", "Verify and export the record of decisions and effects."),
     "kql": ("perilune.cli.kql:kql", "Ask a log in KQL, as in Defender's advanced hunting."),
+    "fetch": ("perilune.cli.fetch:fetch", "Fetch a product's live table into a file, to hunt in."),
     "sources": ("perilune.cli.sources:sources", "List the formats that are understood, explain a file."),
     "convert": ("perilune.cli.convert:convert", "Write the tables that logs become as Parquet."),
     "rules": ("perilune.cli.rules:rules", "List the rules, what was refused, and explain a match."),
