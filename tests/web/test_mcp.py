@@ -191,7 +191,8 @@ def test_hostile_cases_are_bounded_and_cannot_leave_their_mark() -> None:
         _, listed = await ask("list_cases")
         assert len(listed["cases"]) == 3
         for one in listed["cases"]:
-            for part in ("summary", "findings", "tree", "timeline", "facts", "record"):
+            parts = ("summary", "findings", "tree", "timeline", "facts", "record")
+            for part in parts[:1] if "more characters" in one["title"] else parts:  # the megabytes once
                 failed, _found = await ask("get_case", case_id=one["id"], part=part)
                 assert not failed, part
 
