@@ -12,10 +12,22 @@ import uvicorn
 from perilune.settings import Settings
 from perilune.web.app import make_app
 from perilune.web.options import Options
-from perilune.web.rooms import open_rooms
+from perilune.web.rooms import Rooms, open_rooms
 
 AGAIN = 1.0  # seconds before a process that ended is begun again
 GRACE = 10.0
+
+
+class Server(uvicorn.Server):
+    """Tells the streams of events to end before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, held: Rooms) -> None:
+        super().__init__(config)
+        self._rooms = held
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._rooms.closing = True
+        await super().shutdown(sockets)
 
 
 def serve(settings: Settings, options: Options, workers: int) -> None:
@@ -56,7 +68,7 @@ def serve_one(settings: Settings, options: Options, listening: socket.socket, sh
         limit_concurrency=300,
         timeout_graceful_shutdown=3,  # streams of events would hold it for ever
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    Server(config, held).run(sockets=[listening])
 
 
 def _supervise(settings: Settings, options: Options, workers: int, listening: socket.socket) -> None:
