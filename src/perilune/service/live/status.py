@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from perilune.errors import StoreError
 from perilune.service.live.taking import Taker
 from perilune.store.events import EventLake, is_lake
 from perilune.store.lake_manifest import Manifest
@@ -35,12 +36,23 @@ class Status:
 def write(watcher: Watcher, state: str) -> None:
     """Keeps what there is to tell."""
     reserve = watcher.lake.folder / "reserve"
-    if watcher.problems:
-        reserve.unlink(missing_ok=True)  # on a full disk, room for these words
+    try:
+        _note(watcher, state)
+    except StoreError:
+        if not reserve.exists():
+            raise
+        reserve.unlink()  # the disk is full: room for these words
+        _note(watcher, state)
+    if not watcher.problems and not reserve.exists():
+        try:
+            reserve.write_bytes(bytes(_RESERVE))
+        except OSError:
+            reserve.unlink(missing_ok=True)
+
+
+def _note(watcher: Watcher, state: str) -> None:
     watcher.lake.manifest.note("watcher", {"watcher": _watcher(watcher, state)})
     watcher.lake.manifest.note("source", _sources(watcher))
-    if not watcher.problems and not reserve.exists():
-        reserve.write_bytes(bytes(_RESERVE))
 
 
 def _watcher(watcher: Watcher, state: str) -> Plain:

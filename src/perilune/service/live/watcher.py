@@ -208,7 +208,7 @@ class Watcher:
             self.lake.sweep()
         if self.options.baseline is not None:
             self._learn()
-        with suppress(StoreError):
+        with suppress(StoreError, OSError, sqlite3.Error):
             status.write(self, state="stopped")
 
     # --- what is told
@@ -217,8 +217,10 @@ class Watcher:
         if self._due("status", 2.0):
             try:
                 status.write(self, state="watching")
-            except StoreError as error:
-                self.problems.setdefault("lake", str(error))
+            except (StoreError, OSError, sqlite3.Error) as error:
+                self.problems.setdefault("status", str(error))
+            else:
+                self.problems.pop("status", None)
 
     def _due(self, what: str, seconds: float) -> bool:
         now = time.monotonic()
