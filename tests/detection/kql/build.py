@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from perilune.cli.kql import plain_rows
 from perilune.detection.kql.running import Limits, Result, Session, open_session
 from perilune.model.tables import TABLES
+from perilune.querying import plain_rows
 
 NOW = datetime(2026, 1, 5, 12)
 LIMITS = Limits(seconds=20, memory_mb=1024, threads=1)

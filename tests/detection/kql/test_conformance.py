@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from perilune.cli.kql import plain_rows
 from perilune.detection.kql.running import Session
+from perilune.querying import plain_rows
 from tests.detection.kql.build import NOW, as_set, rows_of, session
 
 HERE = Path(__file__).parent

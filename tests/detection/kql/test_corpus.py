@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from perilune.cli.kql import plain_rows, read
 from perilune.detection.kql.catalog import standard
 from perilune.detection.kql.running import Session, newest
 from perilune.detection.kql.values import loads
+from perilune.querying import plain_rows, read
 from tests.conftest import CHECKOUT
 from tests.detection.kql.build import NOW, session
 

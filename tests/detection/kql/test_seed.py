@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from perilune.cli.kql import read
 from perilune.detection.kql.running import newest
+from perilune.querying import read
 from tests.conftest import CHECKOUT
 from tests.detection.kql.build import NOW, SEED_QUERY, as_set, hostile_processes, rows_of, session
 
