@@ -10,14 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 
 from tests.service.live.build import RULES, lines, pids
-
 
 SCHEMA = json.loads((files("perilune") / "content" / "schemas" / "watch.schema.json").read_text())
 
@@ -107,3 +108,51 @@ def test_what_cannot_be_followed_is_said(tmp_path: Path, own_home: Path) -> None
     assert done.returncode == 3
     assert "recognises" in done.stderr
     assert "no watcher" in run("--status", "--lake", tmp_path / "none").stdout
+
+
+@pytest.mark.needs_root
+def test_a_disk_that_is_full_and_then_is_not(tmp_path: Path, own_home: Path, rule: Path) -> None:
+    """A small disk of its own: reading stops, the status says why, and everything comes once there is room."""
+    disk, log = tmp_path / "disk", tmp_path / "a.jsonl"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    log.write_bytes(lines(0, 20))
+    watcher = start(log, "--lake", disk / "lake", "--no-pack", "--rules", rule, "--quiet")
+    try:
+        wait_for(lambda: (disk / "lake" / "lake.db").exists() and told(disk)["sources"] and rows(disk) == 20)
+        filler = disk / "filler"
+        with filler.open("wb", buffering=0) as stream, pytest.raises(OSError, match="No space"):
+            while True:
+                stream.write(bytes(4096))
+        with log.open("ab") as stream:
+            stream.write(lines(20, 12_000))  # more than what was kept free for the status
+        wait_for(lambda: "lake" in told(disk)["watcher"].get("problems", {}))
+        assert run("--status", "--lake", disk / "lake").returncode == 3
+        filler.unlink()
+        wait_for(lambda: rows(disk) == 12_020 and not told(disk)["watcher"]["problems"])
+        watcher.terminate()
+        watcher.communicate(timeout=60)
+        assert pids(disk / "lake") == [1000 + n for n in range(12_020)]
+        assert len(finding_ids(own_home)) == 1_202
+    finally:
+        watcher.kill()
+        watcher.communicate()
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+def told(disk: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run("--status", "--json", "--lake", disk / "lake").stdout or "{}")
+    return found
+
+
+def rows(disk: Path) -> int:
+    return int(told(disk)["sources"][0]["rows"])
+
+
+def wait_for(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
