@@ -178,3 +178,28 @@ def test_an_ordinary_user_cannot_say_that_sudo_was_somebody_else(monkeypatch: py
     monkeypatch.setattr(os, "getuid", lambda: nobody)
     monkeypatch.setenv("SUDO_UID", "0")
     assert own_name() == "nobody"
+
+
+@pytest.mark.parametrize("what", ["edited", "deleted", "broken"])
+def test_a_playbook_that_is_changed_under_a_run_does_not_strand_it(own_home: Path, what: str) -> None:
+    """The run ends with the document that its plan was made of; the next one takes the new one."""
+    text = perilune("playbook", "show", "T1059", "--document").output
+    own = own_home / "content" / "playbooks" / "own.json"
+    own.parent.mkdir(parents=True)
+    own.write_text(text.replace("T1059 - Command and Scripting Interpreter", "T1059 - Ours"))
+    before = as_json("respond", "C-1", "--playbook", "T1059 - Ours")["run"]
+    if what == "edited":
+        own.write_text(own.read_text().replace("T1059 - Ours", "T1059 - Newer"))
+    elif what == "deleted":
+        own.unlink()
+    else:
+        own.write_text(own.read_text()[:1000])
+    run = as_json("approve", "R-1", "--reason", "seen")["run"]
+    assert (run["status"], run["playbook"]) == ("finished", "T1059 - Ours")
+    assert run["plan"]["playbooks"] == before["plan"]["playbooks"]
+    assert {one["outcome"] for one in run["results"]} == {"done"}
+    assert len(run["results"]) == len(before["plan"]["actions"])
+    assert as_json("audit", "verify")["breaks"] == []
+    found = {one["name"] for one in json.loads(perilune("playbook", "list", "--json").output)["playbooks"]}
+    assert "T1059 - Ours" not in found
+    assert ("T1059 - Newer" in found) is (what == "edited")
