@@ -27,7 +27,7 @@ from perilune.web.rooms import rooms
 _NO_CASE = problems(404)
 CURSOR = r"^([0-9]{1,15}\.[0-9]{1,15})?$"
 
-router = APIRouter(prefix="/api/v1", responses=problems(400, 401, 403, 422, 429), tags=["cases"])
+router = APIRouter(prefix="/api/v1", responses=problems(400, 401, 403, 413, 422, 429), tags=["cases"])
 Severity = Literal["informational", "low", "medium", "high", "critical"]
 
 

@@ -15,7 +15,7 @@ from perilune.web.described import SECURITY, JobId, objects, problems
 from perilune.web.once import Key, answer, once
 from perilune.web.rooms import rooms
 
-router = APIRouter(prefix="/api/v1", responses=problems(400, 401, 403, 422, 429), tags=["hunts"])
+router = APIRouter(prefix="/api/v1", responses=problems(400, 401, 403, 413, 422, 429), tags=["hunts"])
 
 
 class HuntWish(BaseModel):
@@ -40,7 +40,7 @@ def list_sources(request: Request, caller: TokenReader) -> Response:
 
 @router.post(
     "/hunts", openapi_extra=SECURITY, summary="Hunt in a source", operation_id="begin_hunt",
-    response_class=Response, status_code=202, responses=problems(409, 413) | objects("The job.", "job", status=202),
+    response_class=Response, status_code=202, responses=problems(409) | objects("The job.", "job", status=202),
 )  # fmt: skip
 def hunt(request: Request, caller: TokenWorker, wish: Annotated[HuntWish, Body()], key: Key = "") -> Response:
     held = rooms(request)

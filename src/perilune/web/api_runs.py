@@ -19,7 +19,7 @@ from perilune.web.pages.case import load, plain_text
 from perilune.web.respond import Wish
 from perilune.web.rooms import Rooms, rooms
 
-router = APIRouter(prefix="/api/v1", responses=problems(400, 401, 403, 422, 429), tags=["runs"])
+router = APIRouter(prefix="/api/v1", responses=problems(400, 401, 403, 413, 422, 429), tags=["runs"])
 Word = Annotated[str, Field(max_length=200)]
 Value = Annotated[str, Field(max_length=respond.VALUE_MOST)]
 Number = Annotated[int, Field(ge=1, le=100_000)]

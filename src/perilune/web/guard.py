@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from perilune.web.options import Options
@@ -48,7 +49,7 @@ class Guard:
             return
         send = self._dressed(send)
         if refusal := self._refusal(scope, Headers(scope=scope)):
-            await PlainTextResponse(refusal[1] + "\n", refusal[0])(scope, receive, send)
+            await _refused(scope, *refusal)(scope, receive, send)
             return
         begun = False
 
@@ -62,7 +63,7 @@ class Guard:
         except TooLarge:
             if begun:
                 raise
-            await PlainTextResponse("the request is too large\n", 413)(scope, receive, send)
+            await _refused(scope, 413, "the request is too large")(scope, receive, send)
 
     def _refusal(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
@@ -90,6 +91,13 @@ class Guard:
             await send(message)
 
         return dressed
+
+
+def _refused(scope: Scope, status: int, words: str) -> Response:
+    if not scope["path"].startswith("/api/"):
+        return PlainTextResponse(f"{words}\n", status)
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": words}
+    return JSONResponse(body, status, media_type="application/problem+json")
 
 
 def _bounded(receive: Receive, most: int) -> Receive:
