@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from perilune.cli.main import cli
 from perilune.cli.respond import own_name
+from perilune.errors import UsageError
 from perilune.model.rules import Level
 from perilune.store.cases import CaseStore
 from tests.build import at, case, finding
@@ -203,3 +204,11 @@ def test_a_playbook_that_is_changed_under_a_run_does_not_strand_it(own_home: Pat
     found = {one["name"] for one in json.loads(perilune("playbook", "list", "--json").output)["playbooks"]}
     assert "T1059 - Ours" not in found
     assert ("T1059 - Newer" in found) is (what == "edited")
+
+
+def test_alerts_are_closed_at_a_product_that_is_named() -> None:
+    with pytest.raises(UsageError, match="go together"):
+        perilune("close", "C-1", "--reason", "x", "--alert", "da1")
+    with pytest.raises(UsageError, match="no alerts"):
+        perilune("close", "C-1", "--reason", "x", "--alert", "da1", "--connector", "simulated")
+    assert as_json("runs", "list")["runs"] == []

@@ -231,29 +231,43 @@ def recover(
     help="What the case was.",
 )
 @click.option("--propose/--no-propose", default=True, help="Write a proposal for a false positive.  [default: write]")
+@click.option("--alert", "alerts", multiple=True, help="An alert of the product's to close as well (repeatable).")
+@click.option("--connector", default="", help="The product that the alerts are of: defender or cortex_xdr.")
 @who_option
-def close(case_id: str, reason: str, verdict: str, propose: bool, who: str) -> None:
-    """Close CASE; its record says who, why and as what.
+def close(
+    case_id: str, reason: str, verdict: str, propose: bool, alerts: tuple[str, ...], connector: str, who: str
+) -> int:
+    """Close CASE; its record says who, why and as what. Exits with 3 when an alert of a product's stayed open.
 
     A false positive also becomes a proposal: rules that explain exactly these command lines, written into
     `proposed/` of your content folder. They change nothing until you move them to `known_hosts/`.
     """
+    from perilune.model.actions import Outcome
     from perilune.model.case import Status
+    from perilune.service.closing import CLOSINGS, close_alerts
     from perilune.service.office import opened
     from perilune.settings import load
 
     now = datetime.now(UTC)
+    if bool(alerts) != bool(connector):
+        raise UsageError("--alert and --connector go together")
     with opened(load()) as office:
         case = office.cases.load(case_id)
+        told = close_alerts(office.connector(connector), alerts, CLOSINGS[verdict], reason) if alerts else {}
         written = office.propose(case, author=who) if propose and verdict == "false-positive" else ([], [])
         body: dict[str, object] = {"as": verdict, "reason": reason, "proposed": [path.name for path in written[0]]}
+        body["alerts"] = {alert: one.outcome.value for alert, one in told.items()}
         office.cases.set_status(case.id, Status.CLOSED, body, at=now, who=who)
         note_account(office, "", who)
         office.runs.note("", "close", {"case": case.id, **body}, at=now, who=who)
     click.echo(f"{case.id} is closed as {verdict}.")
+    for alert, one in told.items():
+        click.echo(f"alert {alert}: {one.outcome.value} {one.detail}".rstrip())
     for path in written[0]:
         click.echo(f"proposed: {path}")
     for why in written[1]:
         click.echo(f"not proposed: {why}")
     if written[0]:
         click.echo(f"Review them, then move them to {load().content / 'known_hosts'}.")
+    closed = all(one.outcome in (Outcome.DONE, Outcome.ALREADY) for one in told.values())
+    return 0 if closed else 3
