@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,29 +14,20 @@ import pytest
 import uvicorn
 
 from perilune.model.rules import Level
+from perilune.response.plan import plan_hash
+from perilune.service.jobs import SAMPLES
+from perilune.web import jobs, respond
 from perilune.web.app import make_app
+from perilune.web.respond import Wish
 from perilune.web.rooms import Rooms, _now
+from perilune.web.serving import Server
+from tests.browser import axe_script, violations
 from tests.report import cases
 from tests.web.desk import PASSWORD, make_rooms
 
 pytestmark = pytest.mark.needs_browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-OPTIONS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield chromium
-        chromium.close()
+QUERY = "DeviceProcessEvents | project Timestamp, DeviceName, FileName, ProcessCommandLine"
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +43,48 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Rooms:
     rooms.cases.save(replace(hostile, key="hostile", findings=tuple(
         replace(finding, id=f"h-{number}") for number, finding in enumerate(hostile.findings)
     )), at=rooms.now())  # fmt: skip
+    _begin_run(rooms)
+    for job in (jobs.begin(rooms, "query", SAMPLES, "analyst", QUERY), jobs.begin(rooms, "hunt", SAMPLES, "analyst")):
+        rooms.crew.do(job)
     return rooms
+
+
+def _begin_run(rooms: Rooms) -> None:
+    case = rooms.cases.load("C-1")
+    plan, _ = respond.plan(rooms, case, Wish())
+    respond.start(rooms, case, Wish(), plan_hash(plan), "responder")
+    assert rooms.driver.rest(60)
 
 
 @pytest.fixture(scope="module")
 def address(held: Rooms) -> Iterator[str]:
-    config = uvicorn.Config(make_app(held), port=0, log_level="warning", server_header=False, lifespan="off")
-    server = uvicorn.Server(config)
+    with serving(held) as address:
+        yield address
+
+
+@contextmanager
+def serving(held: Rooms) -> Iterator[str]:
+    config = uvicorn.Config(
+        make_app(held), port=0, log_level="warning", server_header=False, timeout_graceful_shutdown=5
+    )
+    server = Server(config, held)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+# Every kind of page. The run and the job are made by `held`.
+PAGES = (
+    "/cases", "/cases/C-1", "/runs", "/runs/R-1", "/hunts", "/jobs/J-1", "/jobs/J-2", "/content/rules?q=lua",
+    "/content/playbooks/item?origin=pack&place=playbooks/recovery_plan.json", "/baselines", "/sources", "/users",
+    "/audit", "/tokens", "/settings", "/api", "/password",
+)  # fmt: skip
 
 
 class Visit:
@@ -73,6 +92,7 @@ class Visit:
 
     def __init__(self, browser: Any, address: str, *, width: int = 1280, **options: Any) -> None:
         self.address = address
+        self.scripts = bool(options.get("java_script_enabled", True))
         self.foreign: list[str] = []
         self.complaints: list[str] = []
         self.context = browser.new_context(viewport={"width": width, "height": 800}, **options)
@@ -166,7 +186,7 @@ def test_every_page_fits_and_shows_hostile_text_as_text(
     visit = Visit(browser, address, width=width, color_scheme=scheme)
     visit.log_in("admin")
     last = held.cases.count()
-    for path in ("/cases?show=all", "/cases/C-1", f"/cases/C-{last}", "/users", "/audit", "/tokens", "/password"):
+    for path in (*PAGES, "/cases?show=all", f"/cases/C-{last}"):
         visit.go(path)
         for details in visit.page.locator("main details").all():
             details.evaluate("element => { element.open = true }")
@@ -181,32 +201,17 @@ def test_every_page_fits_and_shows_hostile_text_as_text(
 @pytest.mark.parametrize("width", [400, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: Any, address: str, held: Rooms, width: int, scheme: str) -> None:
-    package = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
-    axe = (Path(package.__file__).parent / "axe.min.js").read_text("utf-8")
+    axe = axe_script()
     visit = Visit(browser, address, width=width, color_scheme=scheme)
     found: list[str] = []
     visit.go("/login")
-    found += _violations(visit.page, axe)
+    found += violations(visit.page, axe)
     visit.log_in("admin")
-    for path in (
-        "/cases",
-        "/cases?q=nothing-like-it",
-        "/cases/C-1",
-        "/users",
-        "/audit?check=true",
-        "/tokens",
-        "/password",
-    ):
+    for path in (*PAGES, "/cases?q=nothing-like-it", "/audit?check=true"):
         visit.go(path)
-        found += [f"{path} {one}" for one in _violations(visit.page, axe)]
+        found += [f"{path} {one}" for one in violations(visit.page, axe)]
     assert found == []
     visit.end()
-
-
-def _violations(page: Any, axe: str) -> list[str]:
-    page.evaluate(axe)
-    done = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in done["violations"]]
 
 
 def test_a_page_is_small(browser: Any, address: str, held: Rooms, tmp_path: Path) -> None:
