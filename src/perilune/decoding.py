@@ -36,6 +36,8 @@ WORTH = (
     r"|[a-z]\"\"[a-z]|-join|\}['\"]\s*\)?\s*-f\b|reverse|-b?xor|fromhex|unhexlify|\[-1\.\.|%[0-9a-f]{2}%[0-9a-f]{2}|&#\d+;&#|\\u00"
     r"|^\x1bL|['\"]\s*\+\s*['\"]|['\"]\s*\.\.\s*['\"]|['\"]\s*&\s*['\"]"
 )
+# And Lua code, of which what it calls is worth more than how it is written.
+LUA_WORTH = r"(?i)popen|execute|\bffi\b|loadlib|socket|\bspawn|fn\.system|\b_G\b|\b_ENV\b|[gs]etfenv|runstring|https?\b|loadstring"
 _OF_PROCESS = {
     "ProcessId": "InitiatingProcessId", "FileName": "InitiatingProcessFileName", "FolderPath": "InitiatingProcessFolderPath",
     "ProcessCommandLine": "InitiatingProcessCommandLine", "ProcessCreationTime": "InitiatingProcessCreationTime",
@@ -158,9 +160,17 @@ def candidates(batch: Table) -> Table | None:
 def _worth(batch: Table) -> Any:
     """For each row whether its text is worth an analysis."""
     texts: Any = batch.column(TEXT_OF[batch.name])
+    found = _matched(texts, WORTH)
+    if batch.name != "XScriptEvents" or not batch.has("XScriptLanguage"):
+        return found
+    lua = compute.fill_null(compute.equal(batch.column("XScriptLanguage"), "lua"), False)
+    return compute.or_(found, compute.and_(lua, _matched(texts, LUA_WORTH))) if compute.any(lua).as_py() else found
+
+
+def _matched(texts: Any, pattern: str) -> Any:
     if not pa.types.is_dictionary(texts.type):
-        return compute.fill_null(compute.match_substring_regex(texts, WORTH), False)
-    chunks = (compute.match_substring_regex(one.dictionary, WORTH).take(one.indices) for one in texts.chunks)
+        return compute.fill_null(compute.match_substring_regex(texts, pattern), False)
+    chunks = (compute.match_substring_regex(one.dictionary, pattern).take(one.indices) for one in texts.chunks)
     return compute.fill_null(pa.chunked_array(list(chunks), pa.bool_()), False)
 
 

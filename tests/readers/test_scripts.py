@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,17 @@ def test_the_first_line_tells_the_language(first: str, language: str | None) -> 
     assert language_of(first + "\nx\n") == language
 
 
-def test_a_named_file_with_a_scripts_name_needs_no_sign(tmp_path: Path) -> None:
-    path = tmp_path / "a.lua"
-    path.write_text("print(1)\n")
-    (row,) = read(path).rows["XScriptEvents"]
-    assert (row["XScriptLanguage"], row["FileName"]) == ("lua", "a.lua")
-    assert read(tmp_path).report.reading == "unknown", "within a folder the name says nothing"
+def test_a_text_with_a_scripts_name_needs_no_sign(tmp_path: Path) -> None:
+    """As `Launcher.cmd` with its one line `start luajit.exe readme.txt`, beside what it starts in a folder or a zip."""
+    path = tmp_path / "Launcher.cmd"
+    path.write_text("start luajit.exe readme.txt\n")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(path, "in/Launcher.cmd")
+    for one in (path, tmp_path / "a.zip"):
+        (row,) = read(one).rows["XScriptEvents"]
+        assert (row["XScriptLanguage"], row["FileName"]) == ("batch", "Launcher.cmd")
+    path.rename(tmp_path / "Launcher.txt")
+    assert read(tmp_path / "Launcher.txt").report.reading == "unknown"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)

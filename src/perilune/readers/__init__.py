@@ -152,7 +152,7 @@ class _Desk:
 
     def _read(self, source: Source, stream: BinaryIO) -> Iterator[Table | SourceReport]:
         head, text = _decoded(stream)
-        reader = find_reader(head, self._readers) or _given_script(source, head)
+        reader = find_reader(head, self._readers) or _named_script(source, head)
         if reader is None:
             yield from self.done(_unknown(source, head))
             return
@@ -185,11 +185,11 @@ def _dated(reader: Reader, source: Source) -> Reader:
     return reader if dated is None else cast(Reader, dated(last_change(source)))
 
 
-def _given_script(source: Source, head: bytes) -> Reader | None:
-    """The reader of scripts for a file that was named itself, is text, and has a script's name."""
+def _named_script(source: Source, head: bytes) -> Reader | None:
+    """The reader of scripts for a file or member that is text and has a script's name."""
     from perilune.readers.scripts import ScriptReader, extension_language
 
-    if not source.given or b"\0" in head or extension_language(source.path) is None:
+    if b"\0" in head or extension_language(source.name) is None:
         return None
     return ScriptReader()
 

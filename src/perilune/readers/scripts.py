@@ -1,6 +1,6 @@
 """Script files: told by their first line or by what their text is made of, one row each.
 
-A file that was named itself and whose name ends as a script's does is taken for one without any such sign.
+A text whose name ends as a script's does is taken for one without any such sign, where no other reader knows it.
 """
 
 from __future__ import annotations
