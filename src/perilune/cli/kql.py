@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from perilune.querying import OLD, check, clock_of, explained, needs_data, read
 from perilune.cli.kql_output import write
 from perilune.cli.kql_prompt import Prompt
 from perilune.cli.main import EXIT_FOUND, EXIT_NOTHING, EXIT_PARTIAL
 from perilune.errors import UsageError
+from perilune.querying import OLD, check, clock_of, explained, needs_data, read
 
 if TYPE_CHECKING:
     from perilune.model.sources import SourceReport
