@@ -11,6 +11,7 @@ and Java. Ends with one line of JSON.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -29,7 +30,7 @@ from tests.runners.standalone import cpu_of, missing, standalone
 
 import events
 from perilune import pipeline, readers, reading, sweeping
-from perilune.detection import matching
+from perilune.detection import cache, matching
 from perilune.model.rules import RuleSet
 from perilune.model.tables import Table
 from perilune.runners import local, spark
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "out")
     parser.add_argument("--local-only", action="store_true")
+    parser.add_argument("--spark-only", action="store_true", help="compare with one process by shares alone")
     options = parser.parse_args()
     if not options.local_only and (why := missing()):
         sys.exit(why)
@@ -53,8 +55,10 @@ def main() -> None:
     found = sweeping.find([path], readers.Limits())
     size = path.stat().st_size / 1e6
     print(f"{options.rows:,} events, {len(rules.rules):,} rules, {len(found.all)} shares, {size:,.0f} MB")
-    figures = [measured("one process, read as ever", partial(whole, rules, path))]
-    for number in (1, 2):
+    figures = []
+    if not options.spark_only:
+        figures.append(measured("one process, read as ever", partial(whole, rules, path)))
+    for number in (1,) if options.spark_only else (1, 2):
         run = partial(local.run, workers=number)
         figures.append(measured(f"{number} process{'es' * (number > 1)} by shares", partial(swept, rules, found, run)))
     for number in () if options.local_only else options.workers:
@@ -68,21 +72,12 @@ def on_spark(workers: int, rules: RuleSet, found: sweeping.Found) -> list[dict[s
         with spark.open_cluster(cluster.master) as session:
             run = partial(spark.run, session)
             name = f"Spark, {workers} worker{'s' * (workers > 1)}"
-            list(run(Nothing(), range(workers)))
+            first = sweeping.Sweeping(cache.dumps(compiled(rules)[0]))
+            list(run(first, found.all[:workers]))  # so that the workers have begun
             wall, cpu = time.perf_counter() - begun, cpu_of(os.getpid()) - before
             print(f"{name}: session and first job {wall:.1f} s, {cpu:.1f} s CPU")
             rounds = [measured(f"{name}, round {n}", partial(swept, rules, found, run)) for n in (1, 2)]
     return rounds
-
-
-class Nothing:
-    """A first job, so that the workers have begun."""
-
-    def prepare(self) -> None:
-        return None
-
-    def do(self, state: None, item: int) -> tuple[()]:
-        return ()
 
 
 def measured(name: str, work: partial[Rows]) -> dict[str, object]:
@@ -91,8 +86,17 @@ def measured(name: str, work: partial[Rows]) -> dict[str, object]:
     wall, cpu = time.perf_counter() - wall, cpu_of(os.getpid()) - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     figures = {"name": name, "wall_s": round(wall, 1), "cpu_s": round(cpu, 1), "driver_peak_mb": round(peak)}
-    print(f"{name:>30}: wall {wall:6.1f} s, CPU {cpu:6.1f} s, {sum(map(len, rows.values())):,} matches", flush=True)
+    count = sum(map(len, rows.values()))
+    print(f"{name:>30}: wall {wall:6.1f} s, CPU {cpu:6.1f} s, {count:,} matches {digest(rows)}", flush=True)
     return {**figures, "rows": rows}
+
+
+def digest(rows: Rows) -> str:
+    """The same for the same rows of the same rules."""
+    found = hashlib.blake2b(digest_size=8)
+    for number in sorted(rows):
+        found.update(number.to_bytes(4, "little") + rows[number].astype(np.int64).tobytes())
+    return found.hexdigest()
 
 
 def whole(rules: RuleSet, path: Path) -> Rows:
