@@ -16,7 +16,7 @@ from perilune.errors import StoreError
 from perilune.model.roles import Role
 from perilune.web import api, api_jobs, api_runs, events, passwords, problems
 from perilune.web.guard import Guard
-from perilune.web.pages import audit, case, content, hunts, installation, login, queue, runs, tokens, users
+from perilune.web.pages import audit, case, content, hunts, installation, login, queue, reference, runs, tokens, users
 from perilune.web.problems import not_found
 from perilune.web.rooms import Rooms, rooms
 
@@ -53,6 +53,7 @@ def make_app(held: Rooms) -> FastAPI:
         hunts,
         content,
         installation,
+        reference,
         tokens,
         api,
         api_runs,

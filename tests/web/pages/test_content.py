@@ -86,3 +86,13 @@ def test_learned_history_is_shown(rooms: Rooms) -> None:
     learning.build([with_samples], rooms.settings.baseline_folder, workers=1, content=None)  # type: ignore[list-item]
     page = Person(rooms, "viewer").get("/baselines?interpreter=lua").text
     assert "runs of interpreters" in page
+
+
+def test_the_reference_lists_every_call_of_the_api(rooms: Rooms) -> None:
+    admin = Person(rooms, "admin")
+    page = admin.get("/api").text
+    described = admin.get("/api/v1/openapi.json").json()
+    calls = [one["operationId"] for methods in described["paths"].values() for one in methods.values()]
+    assert len(calls) > 15
+    assert all(f'id="{one}"' in page for one in calls)
+    assert "Idempotency-Key" in page
