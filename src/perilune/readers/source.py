@@ -15,7 +15,6 @@ class Source:
 
     path: str
     members: tuple[str, ...] = ()
-    given: bool = False  # the file itself was named, not a folder that it lies in
 
     @property
     def name(self) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from perilune.errors import ReadError
@@ -27,8 +26,7 @@ def discover(paths: Iterable[str | Path], limits: Limits) -> Iterator[Source | S
     """Everything to read under the paths, and a report for everything that cannot be read. Names in order."""
     seen: dict[tuple[int, int], str] = {}
     for path in paths:
-        for item in _discover(str(path), seen, (), limits):
-            yield replace(item, given=True) if item == Source(str(path)) and isinstance(item, Source) else item
+        yield from _discover(str(path), seen, (), limits)
 
 
 def _discover(
