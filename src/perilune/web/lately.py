@@ -26,12 +26,13 @@ class Lately(Generic[T]):
             return held[1]
         if self._lock.acquire(blocking=held is None):
             try:
-                if self._held is held:  # nobody looked it up while this one waited
+                if self._held is held or self._held is None:  # nobody looked it up while this one waited
                     self._held = (self._clock(), self._look())
+                held = self._held
             finally:
                 self._lock.release()
-        assert self._held is not None
-        return self._held[1]
+        assert held is not None  # who did not wait had a value
+        return held[1]
 
     def forget(self) -> None:
         """The next asker looks it up."""
