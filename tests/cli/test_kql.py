@@ -161,9 +161,9 @@ def test_many_columns_are_shown_one_below_the_other(log: Path) -> None:
 
 
 def test_the_prompt_runs_queries_until_the_end(log: Path) -> None:
-    from perilune.querying import read
     from perilune.cli.kql_prompt import Prompt
     from perilune.detection.kql.running import Limits, newest, open_session
+    from perilune.querying import read
 
     _, tables = read([log])
     with open_session(tables, Limits()) as session:

@@ -63,9 +63,6 @@ def _is_blank(column: pa.ChunkedArray[Any]) -> bool:
     return not len(column) or all(value in (None, "") for value in column.unique().slice(0, 3).to_pylist())
 
 
-Shown = Sequence[tuple[int, str, "Kind"]]
-
-
 def _rich(result: Result, limit: int, shown: Shown) -> RichTable:
     from rich.table import Table
 
