@@ -178,8 +178,7 @@ def test_the_keyboard_alone_is_enough(browser: Any, address: str, held: Rooms) -
     visit.end()
 
 
-@pytest.mark.parametrize("width", [400, 1280, 2560])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 400), ("dark", 1280), ("light", 2560)])
 def test_every_page_fits_and_shows_hostile_text_as_text(
     browser: Any, address: str, held: Rooms, width: int, scheme: str
 ) -> None:
